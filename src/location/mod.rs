@@ -1,0 +1,1 @@
+//! What a location row points to.
