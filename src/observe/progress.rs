@@ -13,6 +13,9 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use super::human;
 use super::terminal::Terminal;
 
+/// Five frames a second. indicatif then draws at these ticks only, however often an image is done.
+const TICK: Duration = Duration::from_millis(200);
+
 /// What is done of a known number of images; dropping it takes the bar away.
 #[derive(Debug)]
 pub struct Progress {
@@ -27,7 +30,7 @@ impl Progress {
         let progress = Self::untimed(terminal, images, bytes);
         if terminal.is_drawn() {
             // Redrawn without news too: a store that hangs shows as a clock that goes on.
-            progress.bar.enable_steady_tick(Duration::from_secs(1));
+            progress.bar.enable_steady_tick(TICK);
         }
         progress
     }

@@ -64,14 +64,14 @@ impl Terminal {
 
 /// A terminal that reports every write as done (see the module's header).
 #[derive(Debug)]
-struct Patient(Term);
+struct Patient<T>(T);
 
-impl TermLike for Patient {
+impl<T: TermLike> TermLike for Patient<T> {
     fn width(&self) -> u16 {
-        self.0.size().1
+        self.0.width()
     }
     fn height(&self) -> u16 {
-        self.0.size().0
+        self.0.height()
     }
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
         self.0.move_cursor_up(n).or(Ok(()))
@@ -96,5 +96,57 @@ impl TermLike for Patient {
     }
     fn flush(&self) -> io::Result<()> {
         self.0.flush().or(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A terminal whose session is gone.
+    #[derive(Debug)]
+    struct Gone;
+
+    fn gone() -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+
+    impl TermLike for Gone {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            gone()
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            gone()
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            gone()
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            gone()
+        }
+        fn write_line(&self, _: &str) -> io::Result<()> {
+            gone()
+        }
+        fn write_str(&self, _: &str) -> io::Result<()> {
+            gone()
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            gone()
+        }
+        fn flush(&self) -> io::Result<()> {
+            gone()
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_went_away_is_not_noticed() {
+        let terminal = Terminal::on(ProgressDrawTarget::term_like(Box::new(Patient(Gone))));
+        let bar = terminal.add(ProgressBar::new(2));
+        bar.inc(1);
+        bar.tick();
+        assert_eq!(terminal.suspend(|| "logged"), "logged");
     }
 }

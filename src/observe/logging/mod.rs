@@ -129,13 +129,15 @@ impl Destinations {
         let reachable = !all.lines.is_empty() || all.journal.is_some();
         if config.syslog {
             let sink = SyslogSink::new(Facility::find(&config.syslog_facility)?, DEV_LOG).map_err(LogError::Syslog)?;
-            match sink.probe() {
+            all.lines.push(match sink.probe() {
+                Ok(()) => Destination::new(sink),
                 Err(error) if !reachable => return Err(LogError::Syslog(error)),
-                Err(error) => all.missing.push(LogError::Syslog(error)),
-                Ok(()) => {}
-            }
-            // Kept even if nobody listens yet: the daemon may start after us.
-            all.lines.push(Destination::new(sink));
+                Err(error) => {
+                    all.missing.push(LogError::Syslog(error));
+                    // Kept, since the daemon may start after us.
+                    Destination::failing(sink)
+                }
+            });
         } else if !reachable {
             match all.missing.pop() {
                 Some(error) => return Err(error),

@@ -46,6 +46,11 @@ impl Destination {
         Self { sink: Box::new(sink), failing: AtomicBool::new(false) }
     }
 
+    /// One whose fault has been told already.
+    pub(super) fn failing(sink: impl Sink) -> Self {
+        Self { sink: Box::new(sink), failing: AtomicBool::new(true) }
+    }
+
     pub(super) fn write(&self, entry: &Entry<'_>) {
         let result = self.sink.write(entry);
         let was_failing = self.failing.swap(result.is_err(), Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
 use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
@@ -180,20 +180,23 @@ fn the_old_file_serves_until_the_new_one_can_be_opened() {
 
 #[test]
 fn two_processes_can_share_a_file() {
+    const LINES: usize = 5000;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("shared.log");
     let line = format!("{}\n", "x".repeat(300));
+    let start = Barrier::new(2);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let sink = FileSink::open(&path).unwrap();
                 let entry = Entry { time: fixed().time, level: tracing::Level::INFO, line: &line };
-                (0..500).for_each(|_| sink.write(&entry).unwrap());
+                start.wait();
+                (0..LINES).for_each(|_| sink.write(&entry).unwrap());
             });
         }
     });
     let text = fs::read_to_string(&path).unwrap();
-    assert_eq!(text.len(), 1000 * line.len());
+    assert_eq!(text.len(), 2 * LINES * line.len());
     assert!(text.lines().all(|read| read.len() == 300));
 }
 
