@@ -1,7 +1,7 @@
 //! The terminal on stderr, shared by the log lines and the progress bar.
 //!
 //! Promises: what is written inside [`Terminal::suspend`] stands on lines of its own, whatever is being drawn; a
-//! terminal that goes away (a lost SSH session) is not noticed by the scrub. It never fails.
+//! terminal that goes away (a lost SSH connection) is not noticed by the scrub. It never fails.
 //! Rejected: indicatif's own stderr target, because its `suspend` panics when the terminal refuses a write, and that
 //! would take a scrub down in the middle of a log line.
 
@@ -103,7 +103,7 @@ impl<T: TermLike> TermLike for Patient<T> {
 mod tests {
     use super::*;
 
-    /// A terminal whose session is gone.
+    /// A terminal whose other end is gone.
     #[derive(Debug)]
     struct Gone;
 
