@@ -209,3 +209,16 @@ pub struct LogConfig {
     /// `default_log_levels`: (logger, level), as written.
     pub levels: Vec<(String, String)>,
 }
+
+impl StoreId {
+    /// The id as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for StoreId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -83,6 +83,20 @@ impl Scheme {
         }
     }
 
+    /// The schemes of a store type (Glance's `enabled_backends` values), none for a type that is not known.
+    pub fn of_store_type(kind: &str) -> &'static [Self] {
+        match kind {
+            "file" => &[Self::File, Self::Filesystem],
+            "http" => &[Self::Http, Self::Https],
+            "swift" => &[Self::Swift, Self::SwiftHttp, Self::SwiftHttps, Self::SwiftConfig],
+            "rbd" => &[Self::Rbd],
+            "s3" => &[Self::S3, Self::S3Http, Self::S3Https],
+            "cinder" => &[Self::Cinder],
+            "vmware" => &[Self::Vsphere],
+            _ => &[],
+        }
+    }
+
     /// The store type that registers it, as `stores` and `enabled_backends` name it.
     pub fn store_type(&self) -> &'static str {
         match self {
