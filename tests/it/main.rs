@@ -1,1 +1,5 @@
-fn main() {}
+//! The integration tests: one binary, so that it is linked once.
+#![cfg(test)] // always so; it is what lets clippy know that these modules are tests
+
+mod real_glance;
+mod support;

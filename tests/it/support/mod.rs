@@ -1,0 +1,25 @@
+//! What the integration tests share: the servers at hand, a database of one's own, a real Glance, the real binary.
+//!
+//! Everything here panics where it fails: a test cannot go on. Nothing that a test started outlives it: databases,
+//! servers and processes go with the value that stands for them.
+
+pub mod binary;
+pub mod database;
+pub mod glance;
+pub mod servers;
+pub mod snapshot;
+pub mod web;
+
+use std::time::{Duration, Instant};
+
+/// Asks `ready` until it says something, for at most a minute: for what another process does in its own time.
+pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited a minute for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}

