@@ -139,8 +139,11 @@ async fn mysql(
 }
 
 fn mysql_session(config: &DatabaseConfig, access: Access) -> Vec<String> {
-    let mode: String =
-        config.mysql_sql_mode.chars().filter(|letter| letter.is_ascii_alphanumeric() || "_,".contains(*letter)).collect();
+    let mode: String = config
+        .mysql_sql_mode
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "_,".contains(*letter))
+        .collect();
     let mut session = vec![format!("SET SESSION sql_mode = '{mode}'")];
     if let Some(wait) = config.mysql_wsrep_sync_wait {
         session.push(format!("SET SESSION wsrep_sync_wait = {wait}"));
@@ -192,10 +195,8 @@ async fn postgres(
         options = options.options([("default_transaction_read_only", "on")]);
     }
     within("connect", server.connect_timeout.unwrap_or(deadline), options.connect()).await?.close().await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(pool_size(config))
-        .max_lifetime(config.recycle)
-        .acquire_timeout(deadline);
+    let pool =
+        PgPoolOptions::new().max_connections(pool_size(config)).max_lifetime(config.recycle).acquire_timeout(deadline);
     let pool = within("connect", deadline, pool.connect_with(options)).await?;
     Ok(Arc::new(SqlCatalog::<PostgresDialect>::new(pool, deadline)))
 }

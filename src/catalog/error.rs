@@ -14,7 +14,9 @@ pub enum CatalogError {
     #[error("the database refused the login: {0}; see [database] connection")]
     LoginRefused(String),
     /// It answers, but it is not Glance's.
-    #[error("this is not a Glance database of Rocky or later ({0}); see [database] connection, or run glance-manage db_sync")]
+    #[error(
+        "this is not a Glance database of Rocky or later ({0}); see [database] connection, or run glance-manage db_sync"
+    )]
     NoSchema(String),
     /// It may be read but not written.
     #[error("the database cannot be written: {0}; grant UPDATE on images and image_locations")]
@@ -52,7 +54,10 @@ impl From<sqlx::Error> for CatalogError {
                     .map_or_else(|| code.clone(), |mysql| mysql.number().to_string());
                 of_code(&number, describe(&error))
             }
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unreachable(describe(&error)),
             _ => Self::Statement(describe(&error)),
         }

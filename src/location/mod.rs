@@ -57,22 +57,19 @@ pub enum Encoding {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// The value is not a URI, and no key makes one of it.
-    #[error("the location cannot be decrypted: {reason}")]
+    #[error("{reason}")]
     Undecryptable {
         /// What is missing.
         reason: Undecryptable,
     },
     /// There is a URI, but the store of its scheme could not read it, or would read it differently.
-    #[error("the location is malformed: {reason}; nothing is deleted until image_locations.value is corrected")]
+    #[error("{reason}; correct image_locations.value")]
     Malformed {
         /// What is wrong, without a part of the URI.
         reason: &'static str,
     },
     /// There is a URI of a store that does not exist (any more).
-    #[error(
-        "no store reads {scheme}:// locations (glance_store dropped sheepdog and gridfs): \
-         remove the data by hand, then the row in image_locations"
-    )]
+    #[error("no store reads {scheme}:// locations (glance_store dropped sheepdog and gridfs); remove the data by hand")]
     UnknownScheme {
         /// The scheme: lower case, at most 16 characters.
         scheme: String,
@@ -100,21 +97,17 @@ pub enum Undecryptable {
 
 impl fmt::Display for Undecryptable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SET: &str = "set metadata_encryption_key to the value in glance-api.conf, \
-                           and keep keys from before a rotation in [scrubber] old_encryption_keys";
         match self {
-            Self::NoKey => {
-                write!(f, "it is no URI, so Glance encrypted it, and metadata_encryption_key is not set; {SET}")
-            }
+            Self::NoKey => f.write_str("it is encrypted, and metadata_encryption_key is not set as in glance-api.conf"),
             Self::NotAToken => f.write_str(
-                "it is neither a URI nor a token as Glance writes them (base64 of whole AES blocks), \
-                 so no metadata_encryption_key can help; restore image_locations.value from a backup",
+                "it is neither a URI nor a token as Glance writes them; restore image_locations.value from a backup",
             ),
-            Self::WrongKey { tried } => write!(f, "none of the {tried} configured keys makes a URI of it; {SET}"),
-            Self::NotAuthentic { tried } => write!(
-                f,
-                "none of the {tried} configured keys fits, or the value was changed or copied from another image; {SET}"
-            ),
+            Self::WrongKey { tried } => {
+                write!(f, "none of {tried} keys fits; set metadata_encryption_key or [scrubber] old_encryption_keys")
+            }
+            Self::NotAuthentic { tried } => {
+                write!(f, "none of {tried} keys fits, or the value was changed or copied from another image")
+            }
         }
     }
 }

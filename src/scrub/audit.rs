@@ -137,7 +137,8 @@ impl Audit<'_> {
 
     fn finishable(&self, image: ImageRow) -> Entry {
         let is_due = image.deleted_at.is_some_and(|at| at.and_utc() <= self.policy.horizon.due);
-        let verdict = if image.deleted && is_due { Verdict::Finish } else { Verdict::Keep(Keep::plain(Reason::NotDue)) };
+        let verdict =
+            if image.deleted && is_due { Verdict::Finish } else { Verdict::Keep(Keep::plain(Reason::NotDue)) };
         Entry {
             deleted_at: image.deleted_at,
             due_at: image.deleted_at.and_then(|at| self.due_at(at)),

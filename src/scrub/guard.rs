@@ -120,7 +120,10 @@ impl Approval {
             Decision::Delete(resolved) => resolved,
         };
         if resolved.store != lane {
-            return Err(Keep { reason: Reason::Changed, detail: Some("its store was changed in the meantime".to_owned()) });
+            return Err(Keep {
+                reason: Reason::Changed,
+                detail: Some("its store was changed in the meantime".to_owned()),
+            });
         }
         if self.shared.contains(&resolved.target) {
             let detail = "another location that must keep its data points to the same; look for it before you force it";

@@ -82,11 +82,17 @@ impl Lanes<'_> {
         let mut looked_at = 0;
         loop {
             let goes_on = !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
-            if waiting.is_empty() && goes_on && let Some(portion) = portions.next() {
+            if waiting.is_empty()
+                && goes_on
+                && let Some(portion) = portions.next()
+            {
                 looked_at += portion.len();
                 waiting = self.look(lane, portion, pace.batch, &settled).await?;
             }
-            while goes_on && working.len() < pace.workers.max(1) && let Some(call) = waiting.pop_front() {
+            while goes_on
+                && working.len() < pace.workers.max(1)
+                && let Some(call) = waiting.pop_front()
+            {
                 working.push(self.call(store, call));
             }
             match working.next().await {

@@ -26,7 +26,7 @@ pub use audit::{Audit, Entry, Verdict};
 pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
-pub use survey::{Limits, Plan, survey};
+pub use survey::{Limits, Notice, Plan, survey};
 
 use crate::catalog::{CatalogError, Ledger};
 use crate::config::Config;
@@ -135,7 +135,7 @@ impl Scrubber {
         mut report: CycleReport,
     ) -> Result<CycleReport, (CycleReport, CatalogError)> {
         let catalog = Arc::clone(&self.ledger).reader();
-        let plan = match survey(catalog.as_ref(), policy, self.settings.limits).await {
+        let plan = match survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await {
             Ok(plan) => plan,
             Err(error) => return Err((report, error)),
         };

@@ -179,7 +179,8 @@ fn due(row: &LocationRow, horizon: Horizon) -> Result<(), Keep> {
         return Err(Keep::because(Reason::Orphaned, format!("image {} has no row in images", row.image_id)));
     };
     if is_restored(image) {
-        let detail = "its image was made active again by --restore without its locations; this is all that is left of it";
+        let detail =
+            "its image was made active again by --restore without its locations; this is all that is left of it";
         return Err(Keep::because(Reason::Restored, detail));
     }
     if is_pending(&image.status) && !image.deleted {

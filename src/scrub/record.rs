@@ -14,7 +14,7 @@ use super::lanes::{End, Settled};
 use super::plan::{Keep, Policy};
 use super::report::{CycleReport, Example, Kept};
 use super::{Clock, Observer, patience};
-use crate::catalog::{Batch, CatalogError, ImageId, Ledger, LocationId, Recorded};
+use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
 use crate::config::StoreId;
 
 /// Locations in one transaction: large enough that a location costs a small part of a statement, small enough that
@@ -130,8 +130,9 @@ impl Recorder<'_> {
                 self.report.done.entry((store, *outcome)).or_default().add(one.bytes);
             }
             End::Kept(keep) => {
-                self.report.kept.add(Some(&store), keep, one.bytes, || Example::of(one.location, one.image.as_ref()));
-                log_kept(&self.report.kept, Some(&store), one.image.as_ref(), one.location, keep);
+                let example = Example::of(one.location, one.image.as_ref());
+                self.report.kept.add(Some(&store), keep, one.bytes, &example);
+                log_kept(&self.report.kept, Some(&store), &example, keep);
             }
         }
         self.observer.settled(one.bytes);
@@ -147,15 +148,10 @@ impl Recorder<'_> {
 
 /// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
 /// Glance's own scrubber search for.
-pub(super) fn log_kept(
-    kept: &Kept,
-    store: Option<&StoreId>,
-    image: Option<&ImageId>,
-    location: LocationId,
-    keep: &Keep,
-) {
+pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep: &Keep) {
     let (word, store) = (keep.reason.as_str(), store.map_or("-", StoreId::as_str));
-    let (image, detail) = (image.map_or("?", |image| &image.0), keep.detail.as_deref().unwrap_or("-"));
+    let (image, location) = (one.image.as_ref().map_or("?", |image| &image.0), one.location);
+    let detail = keep.detail.as_deref().unwrap_or("-");
     if !keep.reason.is_failure() || kept.failures() > LOGGED {
         tracing::debug!(
             image_id = image, location_id = %location, store, outcome = word,

@@ -38,7 +38,7 @@ impl Tally {
 pub struct Example {
     /// Its image, where the row says.
     pub image: Option<ImageId>,
-    /// The location; `None` when only the image's state is meant.
+    /// The location.
     pub location: LocationId,
 }
 
@@ -64,11 +64,11 @@ pub struct KeptLine {
 pub struct Kept(BTreeMap<(Option<StoreId>, Reason), KeptLine>);
 
 impl Kept {
-    pub(super) fn add(&mut self, store: Option<&StoreId>, keep: &Keep, bytes: u64, example: impl FnOnce() -> Example) {
+    pub(super) fn add(&mut self, store: Option<&StoreId>, keep: &Keep, bytes: u64, example: &Example) {
         let line = self.0.entry((store.cloned(), keep.reason)).or_default();
         line.tally.add(bytes);
         if line.examples.len() < EXAMPLES {
-            line.examples.push(example());
+            line.examples.push(example.clone());
         }
         if line.detail.is_none() {
             line.detail.clone_from(&keep.detail);

@@ -57,7 +57,9 @@ impl LivingData {
         let living = match opened {
             Some(Ok(living)) => living,
             // A URI that no store understands is nobody's data.
-            Some(Err(location::LocationError::Malformed { .. } | location::LocationError::UnknownScheme { .. })) => return,
+            Some(Err(location::LocationError::Malformed { .. } | location::LocationError::UnknownScheme { .. })) => {
+                return;
+            }
             Some(Err(location::LocationError::Undecryptable { .. })) | None => {
                 self.unreadable += 1;
                 return;

@@ -4,10 +4,12 @@
 //! rows; nothing is deleted. A row that fails is kept and counted; only the database can fail the whole.
 
 use super::plan::{self, Decision, Keep, Policy, Reason};
-use super::record::log_kept;
 use super::report::{CycleReport, Example, Kept, Tally};
 use super::shared::{DueData, SharedData};
-use crate::catalog::{BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope};
+use crate::catalog::{
+    BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
+};
+use crate::config::StoreId;
 use crate::store::Stores;
 
 /// Rows read in one statement.
@@ -42,13 +44,24 @@ pub struct Plan {
     pub living_unreadable: u64,
 }
 
+/// Somebody who wants to hear of each location that stays: all of them so far, and the one.
+pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, Option<&StoreId>, &Example, &Keep) + Send);
+
 /// Surveys what is due. With nothing due, this is one statement.
-pub async fn survey(catalog: &dyn Catalog, policy: &Policy<'_>, limits: Limits) -> Result<Plan, CatalogError> {
+///
+/// # Errors
+/// The database's.
+pub async fn survey(
+    catalog: &dyn Catalog,
+    policy: &Policy<'_>,
+    limits: Limits,
+    notice: Notice<'_>,
+) -> Result<Plan, CatalogError> {
     let Scan { locations, finishable } = catalog.scan(Scope::Due(policy.horizon)).await?;
     let mut survey = Survey::new(policy.stores, limits);
     for page in locations.chunks(PAGE) {
         for row in catalog.locations(page).await? {
-            survey.see(&row, policy);
+            survey.see(&row, policy, notice);
         }
     }
     // The lanes have it all; a million ids are 8 MB that the shared check can use.
@@ -120,7 +133,7 @@ impl Survey {
         }
     }
 
-    fn see(&mut self, row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) {
+    fn see(&mut self, row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>, notice: Notice<'_>) {
         let (location, image) = plan::ids(row);
         let bytes = plan::bytes(row);
         let (keep, store) = match plan::decide(row, policy) {
@@ -134,8 +147,9 @@ impl Survey {
             Decision::Keep(keep, store) => (keep, store),
         };
         let store = store.map(|store| policy.stores.all()[store].id());
-        self.kept.add(store, &keep, bytes, || Example::of(location, image));
-        log_kept(&self.kept, store, image, location, &keep);
+        let example = Example::of(location, image);
+        self.kept.add(store, &keep, bytes, &example);
+        notice(&self.kept, store, &example, &keep);
     }
 }
 

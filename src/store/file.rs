@@ -42,9 +42,10 @@ impl FileStore {
         for other in &config.stores.stores {
             let StoreKind::File(file) = &other.kind else { continue };
             let marker = &config.scrubber.file_marker;
-            let dirs = file.datadirs.iter().map(|path| {
-                Arc::new(DataDir::new(path.clone(), file.metadata_file.clone(), marker.clone()))
-            });
+            let dirs = file
+                .datadirs
+                .iter()
+                .map(|path| Arc::new(DataDir::new(path.clone(), file.metadata_file.clone(), marker.clone())));
             if other.id == store.id {
                 store.own.extend(dirs);
                 store.deadline = file.timeout.unwrap_or(store.deadline);
@@ -63,7 +64,9 @@ impl FileStore {
         for dir in dirs {
             match dir.below(path) {
                 // Nested data directories: the innermost is meant, that is, the shortest rest.
-                Ok(rest) if found.as_ref().is_none_or(|(_, best)| rest.components().count() < best.components().count()) => {
+                Ok(rest)
+                    if found.as_ref().is_none_or(|(_, best)| rest.components().count() < best.components().count()) =>
+                {
                     found = Some((dir, rest));
                 }
                 Ok(_) => {}

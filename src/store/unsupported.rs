@@ -19,7 +19,10 @@ impl UnsupportedStore {
 
     fn refusal(&self) -> Answer {
         let (id, kind) = (&self.id, &self.kind);
-        Answer::because(Outcome::NoStore, format!("store {id} is of type {kind}, which this version cannot delete from"))
+        Answer::because(
+            Outcome::NoStore,
+            format!("store {id} is of type {kind}, which this version cannot delete from"),
+        )
     }
 }
 
