@@ -2,6 +2,7 @@
 #![cfg(test)] // always so; it is what lets clippy know that these modules are tests
 
 mod catalog;
+mod lanes;
 mod real_glance;
 mod scrub_once;
 mod support;
