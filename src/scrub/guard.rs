@@ -151,3 +151,42 @@ impl Approved {
         &self.target
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Kept, Tally};
+    use super::super::shared::DueData;
+    use super::*;
+    use crate::store::Stores;
+
+    fn refusal(due_images: u64, living: u64, max_percent: Option<u8>, allow_empty: bool) -> Option<Refusal> {
+        let plan = Plan {
+            lanes: Vec::new(),
+            finishable: Vec::new(),
+            shared: DueData::default().seal().settle(&Stores::new(false, Vec::new())),
+            due: Tally::default(),
+            due_images,
+            kept: Kept::default(),
+            living: 0,
+            living_unreadable: 0,
+        };
+        judge(&plan, Census { living }, Guards { max_percent, allow_empty }).err()
+    }
+
+    #[test]
+    fn a_view_without_a_living_image_is_implausible() {
+        assert_eq!(refusal(1, 0, None, false), Some(Refusal::NothingLives { images: 1 }));
+        assert_eq!(refusal(1, 0, None, true), None);
+        assert_eq!(refusal(0, 0, None, false), None, "with nothing due there is nothing to refuse");
+        assert_eq!(refusal(1, 1, None, false), None);
+    }
+
+    #[test]
+    fn the_share_is_of_all_images_that_have_data() {
+        assert_eq!(refusal(25, 75, Some(25), false), None);
+        let over = refusal(26, 74, Some(25), false);
+        assert_eq!(over, Some(Refusal::TooMany { images: 26, all: 100, percent: 26, max: 25 }));
+        assert!(refusal(1, 1_000_000, Some(0), false).is_some());
+        assert_eq!(refusal(u64::MAX, u64::MAX, Some(100), false), None, "no overflow");
+    }
+}

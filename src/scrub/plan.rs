@@ -233,3 +233,7 @@ pub fn ids(row: &Result<LocationRow, BrokenRow>) -> (LocationId, Option<&ImageId
 pub fn bytes(row: &Result<LocationRow, BrokenRow>) -> u64 {
     row.as_ref().ok().and_then(|row| row.image.as_ref()?.size).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

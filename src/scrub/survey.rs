@@ -183,3 +183,38 @@ impl Budget {
         !self.exhausted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(limits: Limits, rows: &[(&str, u64)]) -> Vec<bool> {
+        let mut budget = Budget::new(limits);
+        rows.iter().map(|(image, bytes)| budget.admits(Some(&ImageId((*image).to_owned())), *bytes)).collect()
+    }
+
+    #[test]
+    fn images_are_admitted_whole_or_not_at_all() {
+        let limits = Limits { images: Some(2), bytes: None };
+        let rows = [("a", 1), ("a", 1), ("b", 1), ("b", 1), ("c", 1), ("c", 1)];
+        assert_eq!(admitted(limits, &rows), [true, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn bytes_stop_at_the_limit_and_nothing_overtakes() {
+        let limits = Limits { images: None, bytes: Some(10) };
+        assert_eq!(admitted(limits, &[("a", 6), ("b", 5), ("c", 1)]), [true, false, false]);
+        assert_eq!(admitted(limits, &[("a", 6), ("b", 4), ("c", 1)]), [true, true, false]);
+    }
+
+    #[test]
+    fn the_oldest_image_goes_in_any_case() {
+        let limits = Limits { images: None, bytes: Some(10) };
+        assert_eq!(admitted(limits, &[("large", 999), ("large", 999), ("b", 0)]), [true, true, false]);
+    }
+
+    #[test]
+    fn zero_images_means_none() {
+        assert_eq!(admitted(Limits { images: Some(0), bytes: None }, &[("a", 1)]), [false]);
+    }
+}

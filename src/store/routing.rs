@@ -99,3 +99,35 @@ fn harmless(id: &str) -> String {
     let short: String = id.chars().filter(|letter| !letter.is_control()).take(64).collect();
     format!("'{short}'")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_text_under_a_known_key_is_a_store_id() {
+        let cases = [
+            (r#"{"store": "fast"}"#, Some("fast")),
+            (r#"{"backend": "fast"}"#, Some("fast")),
+            (r#"{"backend": "old", "store": "new"}"#, Some("new")),
+            (r#"{"store": ""}"#, None),
+            (r#"{"store": 7}"#, None),
+            (r#"{"store": ["a"], "backend": "b"}"#, Some("b")),
+            ("{}", None),
+            ("[]", None),
+            ("null", None),
+            ("{broken", None),
+            ("", None),
+        ];
+        for (meta_data, expected) in cases {
+            assert_eq!(store_id(Some(meta_data)).as_deref(), expected, "{meta_data}");
+        }
+        assert_eq!(store_id(None), None);
+    }
+
+    #[test]
+    fn a_store_id_from_a_row_cannot_forge_a_log_line() {
+        assert_eq!(harmless("a\nERROR forged\u{1b}[31m"), "'aERROR forged[31m'");
+        assert_eq!(harmless(&"x".repeat(1000)).len(), 66);
+    }
+}
