@@ -5,6 +5,7 @@
 //! cannot be listed (nothing, silently): a scrubber without its conf.d may delete after 0 seconds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub enum ConfigSource {
 }
 
 /// What the process was started with, as far as the config depends on it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Invocation {
     /// `--config-file` and `--config-dir` in the order of the command line.
     pub sources: Vec<ConfigSource>,
@@ -38,6 +39,18 @@ pub struct Invocation {
     pub home: Option<PathBuf>,
     /// Directories to search instead of the default ones.
     pub search: Option<Vec<PathBuf>>,
+}
+
+impl fmt::Debug for Invocation {
+    /// Names only: environment and command line may hold the URL of the database.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation")
+            .field("sources", &self.sources)
+            .field("overrides", &self.overrides.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("home", &self.home)
+            .field("search", &self.search)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Invocation {
