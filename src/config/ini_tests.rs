@@ -60,6 +60,8 @@ fn sections() {
         ("[ s ]\na=1\n[s]\na=2\n", &[" s |a|1", "s|a|2"]),
         ("[s]x]\na=1\n", &["s]x|a|1"]),
         ("[[s]]\na=1\n", &["[s]|a|1"]),
+        // White space for Python, though not for Unicode.
+        ("[s]\u{1c}\na=1\n\u{1f}\n", &["s|a|1"]),
         ("[DEFAULT]  \na=1\n[default]\na=2\n", &["DEFAULT|a|1", "default|a|2"]),
     ]);
     for (text, want) in [

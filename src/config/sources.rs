@@ -199,10 +199,12 @@ mod tests {
         write(&b, "glance-api.conf");
         let second = write(&a, "glance-scrubber.conf.d/2.conf");
         let tenth = write(&a, "glance-scrubber.conf.d/10.conf");
+        let more: Vec<_> = (3..10).rev().map(|n| write(&a, &format!("glance-scrubber.conf.d/{n}.conf"))).collect();
         let common = write(&b, "glance.conf.d/x.conf");
         write(&a, "glance-scrubber.conf.d/.hidden.conf");
         write(&a, "glance-scrubber.conf.d/x.conf.rpmnew");
-        assert_eq!(files(&invocation(&[&a, &b], vec![])), [glance, scrubber, common, tenth, second]);
+        let want = [glance, scrubber, common, tenth, second].into_iter().chain(more.into_iter().rev());
+        assert_eq!(files(&invocation(&[&a, &b], vec![])), want.collect::<Vec<_>>());
     }
 
     #[test]
