@@ -1,8 +1,8 @@
 //! What is wrong with a config, and where.
 //!
-//! Promises: one line an error, `FILE:LINE: reason`, in the order of reading, each once; no value of a secret option,
-//! nor any text that could be a piece of one. Rejected: stopping at the first, because an operator then needs one
-//! restart for each typing error.
+//! Promises: one line an error, `FILE:LINE: reason`, each once, file by file from top to bottom, then environment,
+//! command line and what is missing; no value of a secret option, nor any text that could be a piece of one.
+//! Rejected: stopping at the first, because an operator then needs one restart for each typing error.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ impl ConfigError {
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The errors in the order of reading.
+    /// The errors, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -148,8 +148,23 @@ impl Report {
         self.errors.is_empty()
     }
 
-    /// The warnings of a clean report, or all errors.
-    pub fn finish(self) -> Result<Vec<String>, ConfigErrors> {
-        if self.errors.is_empty() { Ok(self.warnings) } else { Err(ConfigErrors(self.errors)) }
+    /// The warnings of a clean report, or all errors, sorted as one would mend them.
+    pub fn finish(mut self) -> Result<Vec<String>, ConfigErrors> {
+        if self.errors.is_empty() {
+            return Ok(self.warnings);
+        }
+        let mut files: Vec<PathBuf> = Vec::new();
+        for path in self.errors.iter().filter_map(ConfigError::file) {
+            if !files.iter().any(|known| known == path) {
+                files.push(path.to_owned());
+            }
+        }
+        self.errors.sort_by_key(|error| match &error.place {
+            Place::File { path, line } => (0, files.iter().position(|known| known == path), *line),
+            Place::Environment(_) => (1, None, None),
+            Place::CommandLine => (2, None, None),
+            Place::Unset => (3, None, None),
+        });
+        Err(ConfigErrors(self.errors))
     }
 }

@@ -77,12 +77,12 @@ fn encryption_keys(reader: &mut Reader) -> Vec<SecretString> {
             Some(Value::List(texts)) => texts,
             _ => Vec::new(),
         };
-        for key in texts.into_iter().filter(|key| !key.is_empty()) {
+        for (key, place) in texts.into_iter().zip(setting.places).filter(|(key, _)| !key.is_empty()) {
             if [16, 24, 32].contains(&key.len()) {
                 keys.push(SecretString::from(key));
             } else {
                 let reason = format!("a key of {} bytes; AES needs 16, 24 or 32 bytes (not characters)", key.len());
-                reader.report.error(ConfigError::of(setting.place.clone(), group, name, reason));
+                reader.report.error(ConfigError::of(place, group, name, reason));
             }
         }
     }

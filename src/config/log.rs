@@ -9,7 +9,7 @@ use super::reader::Reader;
 
 const GROUP: &str = "DEFAULT";
 
-/// The oslo.log options (section 2.6 of Glance's option list) that have a meaning here.
+/// The options of oslo.log that have a meaning here.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
     /// `debug`.

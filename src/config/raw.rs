@@ -21,10 +21,8 @@ pub(super) struct ParsedFile {
 
 /// The texts of an option.
 pub(super) struct Found {
-    /// One, or all occurrences of a [`Kind::Multi`]. Never empty.
-    pub texts: Vec<String>,
-    /// Where the last of them stands.
-    pub place: Place,
+    /// One, or all occurrences of a [`Kind::Multi`], each with its place. Never empty.
+    pub texts: Vec<(String, Place)>,
     /// The older name under which it was found, as `[section] name`.
     pub old_name: Option<String>,
 }
@@ -60,24 +58,24 @@ impl RawValues {
 
     /// The texts of an option in a group; `None` where nobody set it.
     pub fn find(&self, group: &str, option: &OptionSpec) -> Option<Found> {
-        self.from_command_line(group, option)
-            .or_else(|| self.from_environment(group, option))
-            .or_else(|| self.from_files(group, option))
+        self.on_command_line(group, option)
+            .or_else(|| self.in_environment(group, option))
+            .or_else(|| self.in_files(group, option))
     }
 
-    fn from_command_line(&self, group: &str, option: &OptionSpec) -> Option<Found> {
+    fn on_command_line(&self, group: &str, option: &OptionSpec) -> Option<Found> {
         let (_, text) = self.overrides.iter().rfind(|(name, _)| group == "DEFAULT" && name == option.name)?;
-        Some(Found { texts: vec![text.clone()], place: Place::CommandLine, old_name: None })
+        Some(Found { texts: vec![(text.clone(), Place::CommandLine)], old_name: None })
     }
 
-    fn from_environment(&self, group: &str, option: &OptionSpec) -> Option<Found> {
+    fn in_environment(&self, group: &str, option: &OptionSpec) -> Option<Found> {
         let name = format!("OS_{}__{}", group.to_uppercase(), option.name.to_uppercase());
         let text = self.env.get(&name)?;
-        Some(Found { texts: vec![text.clone()], place: Place::Environment(name), old_name: None })
+        Some(Found { texts: vec![(text.clone(), Place::Environment(name))], old_name: None })
     }
 
     /// Inside a file the current name goes before older ones, but an older name in a later file before both.
-    fn from_files(&self, group: &str, option: &OptionSpec) -> Option<Found> {
+    fn in_files(&self, group: &str, option: &OptionSpec) -> Option<Found> {
         let own = (normalize_section(group), option.name.to_owned());
         let older = option.aliases.iter().map(|alias| {
             let section = alias.section.map_or_else(|| own.0.clone(), normalize_section);
@@ -91,7 +89,7 @@ impl RawValues {
             for name in &names {
                 if let Some((text, line)) = file.texts.get(name).and_then(|texts| texts.last()) {
                     let old_name = (*name != own).then(|| format!("[{}] {}", name.0, name.1));
-                    return Some(Found { texts: vec![text.clone()], place: Place::line(&file.path, *line), old_name });
+                    return Some(Found { texts: vec![(text.clone(), Place::line(&file.path, *line))], old_name });
                 }
             }
         }
@@ -99,14 +97,12 @@ impl RawValues {
     }
 
     fn all_in_files(&self, names: &[(String, String)]) -> Option<Found> {
-        let mut found = Found { texts: Vec::new(), place: Place::Unset, old_name: None };
+        let mut texts = Vec::new();
         for file in &self.files {
-            for (text, line) in names.iter().filter_map(|name| file.texts.get(name)).flatten() {
-                found.texts.push(text.clone());
-                found.place = Place::line(&file.path, *line);
-            }
+            let found = names.iter().filter_map(|name| file.texts.get(name)).flatten();
+            texts.extend(found.map(|(text, line)| (text.clone(), Place::line(&file.path, *line))));
         }
-        (!found.texts.is_empty()).then_some(found)
+        (!texts.is_empty()).then_some(Found { texts, old_name: None })
     }
 
     /// Every key that is set in a section, with its place, in no particular order.
@@ -146,7 +142,8 @@ mod tests {
 
     fn get(values: &RawValues, group: &str, name: &str) -> Option<(String, String)> {
         let option = options::find(group, name).or_else(|| options::find_store_option(name)).unwrap();
-        values.find(group, option).map(|found| (found.texts.join("|"), found.place.to_string()))
+        let (texts, places): (Vec<_>, Vec<_>) = values.find(group, option)?.texts.into_iter().unzip();
+        Some((texts.join("|"), places.last().unwrap().to_string()))
     }
 
     fn found(text: &str, place: &str) -> Option<(String, String)> {

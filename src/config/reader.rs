@@ -20,8 +20,10 @@ const MAX_LENGTH: usize = 1 << 20;
 pub(super) struct Setting {
     /// `None`: not set and without default, or an empty number.
     pub value: Option<Value>,
-    /// [`Place::Unset`] for a default.
+    /// [`Place::Unset`] for a default. Of several occurrences, the last.
     pub place: Place,
+    /// The place of each occurrence of a multi option.
+    pub places: Vec<Place>,
 }
 
 impl Setting {
@@ -56,9 +58,9 @@ impl Reader {
             return None;
         };
         if let Some(found) = self.raw.find(group, option)
-            && let Some(old_name) = found.old_name
+            && let (Some(old_name), Some((_, place))) = (found.old_name, found.texts.last())
         {
-            self.report.warn(format!("{}{old_name} is an old name; write [{group}] {name}", found.place));
+            self.report.warn(format!("{place}{old_name} is an old name; write [{group}] {name}"));
         }
         match self.evaluate(group, option, &mut Walk::default()) {
             Ok(setting) => Some(setting),
@@ -103,7 +105,7 @@ impl Reader {
         self.unsigned(group, name)
     }
 
-    /// A list, or the occurrences of a multi option.
+    /// A list.
     pub fn list(&mut self, group: &str, name: &str) -> Vec<String> {
         match self.setting(group, name).and_then(|setting| setting.value) {
             Some(Value::List(items)) => items,
@@ -127,19 +129,25 @@ impl Reader {
         let Some(found) = self.raw.find(group, option) else {
             let texts = option.default.map(|text| vec![text.to_owned()]);
             let value = texts.map_or(Ok(None), |texts| convert(option.kind, texts));
-            return Ok(Setting { value: value.map_err(|reason| (Place::Unset, reason))?, place: Place::Unset });
+            let value = value.map_err(|reason| (Place::Unset, reason))?;
+            return Ok(Setting { value, place: Place::Unset, places: Vec::new() });
         };
-        let shown = found.texts.last().filter(|text| !option.secret && looks_harmless(text)).cloned();
-        let mut texts = Vec::new();
-        for text in &found.texts {
-            let text = self.interpolate(text, group, option, walk).map_err(|reason| (found.place.clone(), reason))?;
-            texts.push(text);
+        let last = found.texts.last();
+        let shown = last.map(|(text, _)| text).filter(|text| !option.secret && looks_harmless(text)).cloned();
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        for (text, place) in found.texts {
+            match self.interpolate(&text, group, option, walk) {
+                Ok(text) => texts.push(text),
+                Err(reason) => return Err((place, reason)),
+            }
+            places.push(place);
         }
+        let place = places.last().cloned().unwrap_or(Place::Unset);
         match convert(option.kind, texts) {
-            Ok(value) => Ok(Setting { value, place: found.place }),
+            Ok(value) => Ok(Setting { value, place, places }),
             Err(reason) => {
                 let subject = shown.map_or_else(|| "the value".to_owned(), |text| format!("`{text}`"));
-                Err((found.place, format!("{subject} {reason}")))
+                Err((place, format!("{subject} {reason}")))
             }
         }
     }

@@ -5,6 +5,7 @@
 //! cannot be listed (nothing, silently): a scrubber without its conf.d may delete after 0 seconds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub enum ConfigSource {
 }
 
 /// What the process was started with, as far as the config depends on it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Invocation {
     /// `--config-file` and `--config-dir` in the order of the command line.
     pub sources: Vec<ConfigSource>,
@@ -38,6 +39,18 @@ pub struct Invocation {
     pub home: Option<PathBuf>,
     /// Directories to search instead of the default ones.
     pub search: Option<Vec<PathBuf>>,
+}
+
+impl fmt::Debug for Invocation {
+    /// Names only: environment and command line may hold the URL of the database.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation")
+            .field("sources", &self.sources)
+            .field("overrides", &self.overrides.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("home", &self.home)
+            .field("search", &self.search)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Invocation {
@@ -186,10 +199,12 @@ mod tests {
         write(&b, "glance-api.conf");
         let second = write(&a, "glance-scrubber.conf.d/2.conf");
         let tenth = write(&a, "glance-scrubber.conf.d/10.conf");
+        let more: Vec<_> = (3..10).rev().map(|n| write(&a, &format!("glance-scrubber.conf.d/{n}.conf"))).collect();
         let common = write(&b, "glance.conf.d/x.conf");
         write(&a, "glance-scrubber.conf.d/.hidden.conf");
         write(&a, "glance-scrubber.conf.d/x.conf.rpmnew");
-        assert_eq!(files(&invocation(&[&a, &b], vec![])), [glance, scrubber, common, tenth, second]);
+        let want = [glance, scrubber, common, tenth, second].into_iter().chain(more.into_iter().rev());
+        assert_eq!(files(&invocation(&[&a, &b], vec![])), want.collect::<Vec<_>>());
     }
 
     #[test]

@@ -176,13 +176,13 @@ fn file(reader: &mut Reader, options: &StoreOptions) -> FileConfig {
 fn datadirs(reader: &mut Reader, options: &StoreOptions) -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     if let Some((setting, section)) = options.get(reader, "filesystem_store_datadirs") {
-        let (place, section) = (setting.place, section.to_owned());
+        let (places, section) = (setting.places, section.to_owned());
         let Some(Value::List(entries)) = setting.value else { return single_datadir(reader, options, true) };
-        for entry in entries {
+        for (entry, place) in entries.into_iter().zip(places) {
             match datadir(&entry) {
                 Ok(dir) => push_new(&mut dirs, dir.into()),
                 Err(reason) => {
-                    let error = ConfigError::of(place.clone(), &section, "filesystem_store_datadirs", reason);
+                    let error = ConfigError::of(place, &section, "filesystem_store_datadirs", reason);
                     reader.report.error(error);
                 }
             }

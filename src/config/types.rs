@@ -90,11 +90,7 @@ pub(super) fn convert(kind: Kind, mut texts: Vec<String>) -> Result<Option<Value
 
 fn choice(text: String, words: &[&str], ignore_case: bool) -> Result<Value, String> {
     let same = |word: &&str| if ignore_case { word.to_lowercase() == text.to_lowercase() } else { **word == text };
-    if words.iter().any(|word| same(word)) {
-        Ok(Value::Text(text))
-    } else {
-        Err(format!("is not one of {}", words.join(", ")))
-    }
+    if words.iter().any(same) { Ok(Value::Text(text)) } else { Err(format!("is not one of {}", words.join(", "))) }
 }
 
 /// Not trimmed: oslo takes `" true "` (in quotes) for an error.
@@ -205,6 +201,7 @@ mod tests {
             ("a", &["a"]),
             (" a , b ", &["a", "b"]),
             ("a,b,", &["a", "b"]),
+            ("a,b, ", &["a", "b"]),
             ("a,,b", &["a", "", "b"]),
             (",a", &["", "a"]),
             ("a\n,b", &["a", "b"]),

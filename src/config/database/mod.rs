@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::error::{ConfigError, Place};
+use super::error::ConfigError;
 use super::reader::Reader;
 use url::Url;
 
@@ -163,8 +163,6 @@ fn load_url(reader: &mut Reader, complete: bool) -> Option<DatabaseUrl> {
     match parsed {
         Ok(url) => Some(url),
         Err(reason) => {
-            // A value from several lines or with a stray word is told by its place; the text itself stays unsaid.
-            let place = if place == Place::Unset { Place::CommandLine } else { place };
             reader.report.error(ConfigError::of(place, GROUP, "connection", reason));
             None
         }

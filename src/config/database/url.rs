@@ -1,7 +1,8 @@
 //! The grammar of SQLAlchemy's URLs (`sqlalchemy/engine/url.py`, `_parse_url`).
 //!
-//! Promises: the parts that SQLAlchemy 2 finds, with one exception: a second `@` before the path belongs to the
-//! password, as it did for SQLAlchemy 1.3, under which such files were written. Rejected: the `url` crate, whose idea
+//! Promises: the parts that SQLAlchemy 2 finds, with two exceptions. A second `@` before the path belongs to the
+//! password, as it did for SQLAlchemy 1.3, under which such files were written. One in the path is refused: then a
+//! piece of the password is taken for the host, and would be shown as such. Rejected: the `url` crate, whose idea
 //! of hosts, encoding and `#` is another.
 
 use secrecy::SecretString;
@@ -33,6 +34,10 @@ impl Url {
         }
         let login = Login::split(rest);
         let place = Location::split(login.rest)?;
+        if place.has_stray_at() {
+            return Err("has an unescaped @ after the host; in the password write %40 for @, %2F for / and %3F for ?"
+                .to_owned());
+        }
         let mut url = Self {
             name: name.to_owned(),
             user: login.user.map(percent_decode),
@@ -145,6 +150,17 @@ impl<'a> Location<'a> {
         };
         let query = query.strip_prefix('?').unwrap_or_default();
         Ok(Self { host: Some(host).filter(|host| !host.is_empty()), port, database, query })
+    }
+
+    /// An `@` where a password that was cut too early puts it, together with `host/database`. The value of a
+    /// parameter may have one.
+    fn has_stray_at(&self) -> bool {
+        let Some(database) = self.database.filter(|name| !name.is_empty()) else { return self.query.contains('@') };
+        let in_query = self.query.rsplit_once('@').is_some_and(|(before, after)| {
+            let pair = before.rsplit('&').next().unwrap_or_default();
+            after.contains('/') || !pair.contains('=')
+        });
+        database.contains('@') || in_query
     }
 }
 

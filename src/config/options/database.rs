@@ -33,7 +33,7 @@ pub(super) const OPTIONS: &[O] = &[
         .within(0, super::default::SECONDS_MAX)
         .or("10")
         .was(&[alias_in("DEFAULT", "sql_retry_interval"), alias("reconnect_interval")]),
-    O::text("mysql_sql_mode", "The SQL mode of MySQL sessions. Empty keeps what the server has.").or("TRADITIONAL"),
+    O::text("mysql_sql_mode", "The SQL mode that is set in each MySQL session.").or("TRADITIONAL"),
     O::int("mysql_wsrep_sync_wait", "Causality checks of Galera on each connection; not set leaves them alone."),
     O::flag("sqlite_synchronous", "true", "Whether SQLite waits until data is on disk."),
     O::text("slave_connection", "A URL for reading. Ignored: the scrubber must not read old rows.").secret().unused(),

@@ -16,7 +16,7 @@ pub(super) const OPTIONS: &[O] = &[
     O::text("log_dir", "Directory of the log file. Alone, it means glance-scrubber.log in it.").was(&[alias("logdir")]),
     O::flag("use_stderr", "true", "Log to standard error."),
     O::flag("use_journal", "false", "Log to systemd's journal, with fields."),
-    O::flag("use_syslog", "false", "Log to syslog."),
+    O::flag("use_syslog", "false", "Log to syslog, with the facility in syslog_log_facility."),
     O::text("syslog_log_facility", "Facility of lines sent to syslog.").or("LOG_USER"),
     O::flag("use_json", "false", "Write each log line as one JSON object."),
     O::text("log_date_format", "Format of the date and time in log lines, in the language of strftime.")

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn every_option_has_a_sentence_for_the_sample() {
         for option in all() {
-            assert!(option.help.ends_with('.') && option.help.len() > 20, "{}", option.name);
+            assert!(option.help.ends_with('.') && option.help.len() >= 15, "{}", option.name);
             assert!(option.help.starts_with(|c: char| c.is_ascii_uppercase()), "{}", option.name);
         }
     }
