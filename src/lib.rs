@@ -4,6 +4,11 @@
 //! [`location`] (what a row points to) → [`scrub`] (plan, guard, lanes, record) → [`store`] (the backends).
 //! ARCHITECTURE.md is the map; the invariants are there.
 
+pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod exit;
 pub mod location;
 pub mod observe;
+pub mod scrub;
+pub mod store;

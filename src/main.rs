@@ -1,1 +1,7 @@
-fn main() {}
+//! `glance-scrubber`: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    glance_scrubber::cli::main().into()
+}

@@ -1,0 +1,206 @@
+//! From `[database]` to a pool of connections.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use super::dialect::{MysqlDialect, PostgresDialect, SqliteDialect};
+use super::error::within;
+use super::sql::SqlCatalog;
+use super::{Catalog, CatalogError, Ledger};
+use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
+
+/// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Connects for reading only: a dry run cannot write, whatever a mistake in the code above might try.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_read_only(
+    config: &DatabaseConfig,
+    deadline: std::time::Duration,
+) -> Result<Arc<dyn Catalog>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadOnly).await?.reader())
+}
+
+/// Connects for scrubbing.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open(config: &DatabaseConfig, deadline: std::time::Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    connect(config, deadline, Access::ReadWrite).await
+}
+
+async fn connect(
+    config: &DatabaseConfig,
+    deadline: std::time::Duration,
+    access: Access,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
+    match &config.url {
+        DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
+        DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
+        DatabaseUrl::Postgres(server) => postgres(config, server, deadline, access).await,
+    }
+}
+
+async fn sqlite(
+    config: &DatabaseConfig,
+    deadline: std::time::Duration,
+    access: Access,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
+    let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
+        return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
+    };
+    let mut options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(access == Access::ReadOnly)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .busy_timeout(*busy_timeout)
+        .disable_statement_logging();
+    if !config.sqlite_synchronous {
+        options = options.synchronous(SqliteSynchronous::Off);
+    }
+    // One connection: SQLite has one writer, and a second connection of ours would only wait for the first.
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(deadline);
+    let pool = within("connect", deadline, pool.connect_with(options)).await.map_err(|error| match error {
+        CatalogError::Unreachable(reason) => CatalogError::Unreachable(format!("{}: {reason}", path.display())),
+        other => other,
+    })?;
+    Ok(Arc::new(SqlCatalog::<SqliteDialect>::new(pool, deadline)))
+}
+
+async fn mysql(
+    config: &DatabaseConfig,
+    server: &ServerUrl,
+    deadline: std::time::Duration,
+    access: Access,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
+    let mut options = MySqlConnectOptions::new()
+        .database(&server.database)
+        // Glance's own connections leave these alone; `mysql_sql_mode` below is all that is set.
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .ssl_mode(match server.tls.mode {
+            TlsMode::Disable => MySqlSslMode::Disabled,
+            TlsMode::Prefer => MySqlSslMode::Preferred,
+            TlsMode::Require => MySqlSslMode::Required,
+            TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+            TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
+        })
+        .disable_statement_logging();
+    options = match &server.socket {
+        Some(socket) => options.socket(socket),
+        None => options.host(&server.host).port(server.port.unwrap_or(3306)),
+    };
+    if let Some(user) = &server.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &server.password {
+        options = options.password(password.expose_secret());
+    }
+    if let Some(ca) = &server.tls.ca {
+        options = options.ssl_ca(ca);
+    }
+    if let Some(cert) = &server.tls.cert {
+        options = options.ssl_client_cert(cert);
+    }
+    if let Some(key) = &server.tls.key {
+        options = options.ssl_client_key(key);
+    }
+    let session = Arc::new(mysql_session(config, access));
+    let pool = MySqlPoolOptions::new()
+        .max_connections(pool_size(config))
+        .max_lifetime(config.recycle)
+        .acquire_timeout(deadline)
+        .after_connect(move |connection, _| {
+            let session = Arc::clone(&session);
+            Box::pin(async move {
+                for statement in session.iter() {
+                    connection.execute(sqlx::AssertSqlSafe(statement.clone())).await?;
+                }
+                Ok(())
+            })
+        });
+    // A pool hides why it cannot connect behind its own time-out; one plain connection first says it.
+    within("connect", server.connect_timeout.unwrap_or(deadline), options.connect()).await?.close().await?;
+    let pool = within("connect", deadline, pool.connect_with(options)).await?;
+    Ok(Arc::new(SqlCatalog::<MysqlDialect>::new(pool, deadline)))
+}
+
+fn mysql_session(config: &DatabaseConfig, access: Access) -> Vec<String> {
+    let mode: String = config
+        .mysql_sql_mode
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "_,".contains(*letter))
+        .collect();
+    let mut session = vec![format!("SET SESSION sql_mode = '{mode}'")];
+    if let Some(wait) = config.mysql_wsrep_sync_wait {
+        session.push(format!("SET SESSION wsrep_sync_wait = {wait}"));
+    }
+    if access == Access::ReadOnly {
+        session.push("SET SESSION TRANSACTION READ ONLY".to_owned());
+    }
+    session
+}
+
+async fn postgres(
+    config: &DatabaseConfig,
+    server: &ServerUrl,
+    deadline: std::time::Duration,
+    access: Access,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .database(&server.database)
+        .application_name("glance-scrubber")
+        .ssl_mode(match server.tls.mode {
+            TlsMode::Disable => PgSslMode::Disable,
+            TlsMode::Prefer => PgSslMode::Prefer,
+            TlsMode::Require => PgSslMode::Require,
+            TlsMode::VerifyCa => PgSslMode::VerifyCa,
+            TlsMode::VerifyFull => PgSslMode::VerifyFull,
+        })
+        .disable_statement_logging();
+    options = match &server.socket {
+        Some(socket) => options.socket(socket),
+        None => options.host(&server.host),
+    };
+    options = options.port(server.port.unwrap_or(5432));
+    if let Some(user) = &server.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &server.password {
+        options = options.password(password.expose_secret());
+    }
+    if let Some(ca) = &server.tls.ca {
+        options = options.ssl_root_cert(ca);
+    }
+    if let Some(cert) = &server.tls.cert {
+        options = options.ssl_client_cert(cert);
+    }
+    if let Some(key) = &server.tls.key {
+        options = options.ssl_client_key(key);
+    }
+    if access == Access::ReadOnly {
+        options = options.options([("default_transaction_read_only", "on")]);
+    }
+    within("connect", server.connect_timeout.unwrap_or(deadline), options.connect()).await?.close().await?;
+    let pool =
+        PgPoolOptions::new().max_connections(pool_size(config)).max_lifetime(config.recycle).acquire_timeout(deadline);
+    let pool = within("connect", deadline, pool.connect_with(options)).await?;
+    Ok(Arc::new(SqlCatalog::<PostgresDialect>::new(pool, deadline)))
+}
+
+fn pool_size(config: &DatabaseConfig) -> u32 {
+    if config.max_pool_size == 0 { 5 } else { config.max_pool_size }
+}

@@ -1,0 +1,133 @@
+//! What can go wrong with the database, and whether trying again helps.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+
+/// A failure of the database, never of a row.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CatalogError {
+    /// No connection, or it broke.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The server said no to user, password or database.
+    #[error("the database refused the login: {0}; see [database] connection")]
+    LoginRefused(String),
+    /// It answers, but it is not Glance's.
+    #[error(
+        "this is not a Glance database of Rocky or later ({0}); see [database] connection, or run glance-manage db_sync"
+    )]
+    NoSchema(String),
+    /// It may be read but not written.
+    #[error("the database cannot be written: {0}; grant UPDATE on images and image_locations")]
+    ReadOnly(String),
+    /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
+    #[error("the database rolled the transaction back: {0}")]
+    Conflict(String),
+    /// No answer in time.
+    #[error("no answer from the database within {} s ({what}); see [scrubber] database_deadline", .within.as_secs())]
+    Deadline {
+        /// Which statement.
+        what: &'static str,
+        /// How long it was given.
+        within: Duration,
+    },
+    /// Anything else the server said.
+    #[error("the database refused a statement: {0}")]
+    Statement(String),
+}
+
+impl CatalogError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. })
+    }
+}
+
+impl From<sqlx::Error> for CatalogError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default().into_owned();
+                let number = database
+                    .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+                    .map_or_else(|| code.clone(), |mysql| mysql.number().to_string());
+                of_code(&number, describe(&error))
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unreachable(describe(&error)),
+            _ => Self::Statement(describe(&error)),
+        }
+    }
+}
+
+/// MySQL's error numbers, PostgreSQL's SQLSTATEs and SQLite's result codes do not overlap: four digits, five
+/// characters, and one to three (or four with the extended ones below 8000) digits.
+fn of_code(code: &str, text: String) -> CatalogError {
+    match code {
+        // MySQL: deadlock, lock wait timeout, Galera certification. PostgreSQL: serialization, deadlock, lock
+        // timeout. SQLite: busy and locked, with their extended forms.
+        "1213" | "1205" | "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
+            CatalogError::Conflict(text)
+        }
+        "1044" | "1045" | "1049" | "1698" | "28P01" | "28000" | "3D000" => CatalogError::LoginRefused(text),
+        "1054" | "1146" | "42P01" | "42703" => CatalogError::NoSchema(text),
+        "1" if text.contains("no such table") || text.contains("no such column") => CatalogError::NoSchema(text),
+        // A file that is no database, or a damaged one.
+        "26" | "11" => CatalogError::NoSchema(text),
+        "1142" | "1143" | "1290" | "1792" | "42501" | "25006" | "8" | "776" | "1032" | "1544" => {
+            CatalogError::ReadOnly(text)
+        }
+        // Going down, starting up, too many connections, wsrep not ready; SQLite: cannot open.
+        "1040" | "1047" | "1053" | "1077" | "1203" | "1927" | "57P01" | "57P02" | "57P03" | "53300" | "14" => {
+            CatalogError::Unreachable(text)
+        }
+        _ => CatalogError::Statement(text),
+    }
+}
+
+/// An error's words on one line. sqlx's errors name hosts, users, tables and files, never passwords or values.
+pub(super) fn describe(error: &sqlx::Error) -> String {
+    let text = match error {
+        sqlx::Error::Database(database) => database.message().to_owned(),
+        sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
+        sqlx::Error::Tls(_) if error.to_string().contains("mysql-rsa") => {
+            "the server asks for RSA-encrypted passwords (caching_sha2_password without TLS); use ssl_ca in the URL"
+                .to_owned()
+        }
+        other => other.to_string(),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Puts a deadline around a call to the database.
+pub(super) async fn within<T>(
+    what: &'static str,
+    deadline: Duration,
+    call: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, CatalogError> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(CatalogError::Deadline { what, within: deadline }),
+    }
+}
+
+/// Repeats a transaction that the database rolled back in favour of another one: 50 times at most, as Glance does,
+/// over about half a minute.
+pub(super) async fn retry_conflicts<T, F: Future<Output = Result<T, CatalogError>>>(
+    transaction: impl FnMut() -> F,
+) -> Result<T, CatalogError> {
+    let policy = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(50)
+        .with_jitter();
+    transaction
+        .retry(policy)
+        .when(|error| matches!(error, CatalogError::Conflict(_)))
+        .notify(|error, wait| tracing::debug!("Transaction repeated in {wait:?}: {error}"))
+        .await
+}

@@ -1,0 +1,133 @@
+//! Glance's database: what is pending, what is due, what still lives; and the record of what was deleted.
+//!
+//! Promises: [`Catalog`] only reads, and a connection opened for it is read-only at the server too. [`Ledger`] writes
+//! two columns sets, both conditional on `status = 'pending_delete'`, so that nothing recorded by another is
+//! overwritten; the schema is never changed. One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
+//! Fails with [`CatalogError`], which knows whether trying again helps.
+//! Rejected: sqlx's `Any` driver (no date types), and an ORM (the statements are few, and each is meant).
+
+mod connect;
+mod dialect;
+mod error;
+mod rows;
+mod sql;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+pub use connect::{open, open_read_only};
+pub use error::CatalogError;
+pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};
+
+/// `images.id` as the row has it (case kept; MySQL compares it without).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct ImageId(pub String);
+
+/// `image_locations.id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct LocationId(pub i64);
+
+impl std::fmt::Display for ImageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Display for LocationId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The two instants that decide whether a deletion time is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Horizon {
+    /// Due is what was deleted in this second or before it (whole seconds, as Glance's own scrubber floors them).
+    pub due: DateTime<Utc>,
+    /// What claims to be deleted after this is a clock that runs ahead, and is reported.
+    pub skew: DateTime<Utc>,
+}
+
+/// Which pending rows a scan brings.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// What a cycle works on: due rows, and those whose deletion time lies in the future.
+    Due(Horizon),
+    /// Everything that is pending, for an audit.
+    Pending,
+}
+
+/// What a scan found, oldest deletion first. Eight bytes a location, so that a million of them cost 8 MB.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Pending locations.
+    pub locations: Vec<LocationId>,
+    /// Pending images that have no pending location left: whoever scrubbed them crashed before saying so.
+    pub finishable: Vec<ImageId>,
+}
+
+/// How many images there are, for the guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Images that are not deleted.
+    pub living: u64,
+}
+
+/// The read side. All that a dry run gets.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// The ids of pending locations, in one statement.
+    async fn scan(&self, scope: Scope) -> Result<Scan, CatalogError>;
+
+    /// Rows by primary key, with their image's row. Ids that are gone are left out; the order is `ids`' order.
+    async fn locations(&self, ids: &[LocationId]) -> Result<Vec<Result<LocationRow, BrokenRow>>, CatalogError>;
+
+    /// Image rows by id, for a listing.
+    async fn images(&self, ids: &[ImageId]) -> Result<Vec<ImageRow>, CatalogError>;
+
+    /// Streams every location that must keep its data: all that is neither deleted nor due within `horizon`.
+    /// Returns how many there were.
+    async fn living(
+        &self,
+        horizon: Horizon,
+        visit: &mut (dyn for<'r> FnMut(LivingRow) + Send),
+    ) -> Result<u64, CatalogError>;
+
+    /// Counts images.
+    async fn census(&self) -> Result<Census, CatalogError>;
+}
+
+/// What one batch of a lane's work ended in, to be recorded in one transaction.
+#[derive(Debug, Default, Clone)]
+pub struct Batch {
+    /// Locations whose data is proven gone.
+    pub gone: Vec<LocationId>,
+    /// Images to finish where nothing of them is left: those of `gone`, and those found without a pending location.
+    pub images: Vec<ImageId>,
+}
+
+/// What a batch's transaction did.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Locations of the batch that are `deleted` now, by us.
+    pub locations: u64,
+    /// Locations that had been changed by somebody else in the meantime, with the status found. Their data is gone.
+    pub overtaken: Vec<(LocationId, String)>,
+    /// Images that became `deleted` with this batch.
+    pub finished: Vec<ImageId>,
+}
+
+/// The write side.
+#[async_trait]
+pub trait Ledger: Catalog {
+    /// Marks locations, then the images of which nothing is left, `deleted`. One transaction; repeated by itself after
+    /// a deadlock. Doing it twice is harmless.
+    async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError>;
+
+    /// The same connection seen as the read side.
+    fn reader(self: Arc<Self>) -> Arc<dyn Catalog>;
+}

@@ -1,0 +1,156 @@
+//! The command line: what Glance's own scrubber understands, and our additions.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+
+use crate::config::ConfigSource;
+use crate::observe::output::Format;
+
+/// Finish what Glance's delayed_delete began: remove the data of pending images from their stores, and record it.
+#[derive(Debug, Parser)]
+#[command(name = "glance-scrubber", disable_version_flag = true, infer_long_args = true, args_override_self = true)]
+#[command(after_help = "Exit codes: 0 clean, 1 unexpected, 2 usage, 3 something stays pending after a failure, \
+                        4 a guard refused, 5 configuration, 6 database, 130/143 interrupted.")]
+pub(super) struct Args {
+    /// Read this configuration file at this point of the command line (may be repeated)
+    #[arg(long, value_name = "PATH", action = ArgAction::Append)]
+    config_file: Vec<PathBuf>,
+
+    /// Read DIR/*.conf, sorted by name, at this point of the command line (may be repeated)
+    #[arg(long, value_name = "DIR", action = ArgAction::Append)]
+    config_dir: Vec<PathBuf>,
+
+    /// Scrub what is due once and exit (the default, unless the configuration says daemon = True)
+    #[arg(long, group = "action")]
+    pub once: bool,
+
+    /// Show what would be done with each pending location, and why; change nothing
+    #[arg(long, group = "action")]
+    pub dry_run: bool,
+
+    /// Look at the configuration, the database and every store, and explain each fault; change nothing
+    #[arg(long, group = "action")]
+    pub check: bool,
+
+    /// Run as a long-running process
+    #[arg(short = 'D', long, group = "action")]
+    pub daemon: bool,
+
+    /// The inverse of --daemon
+    #[arg(long, conflicts_with = "daemon")]
+    pub nodaemon: bool,
+
+    /// Restore the image with this id to active
+    #[arg(long, value_name = "IMAGE_ID", group = "action")]
+    pub restore: Option<String>,
+
+    /// Scrub although the database shows no image that is not deleted
+    #[arg(long)]
+    pub allow_empty: bool,
+
+    /// How results are printed
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Log at level DEBUG instead of INFO
+    #[arg(short, long)]
+    debug: bool,
+    /// The inverse of --debug
+    #[arg(long, conflicts_with = "debug")]
+    nodebug: bool,
+
+    /// strftime format of the time in log lines
+    #[arg(long, value_name = "FORMAT")]
+    log_date_format: Option<String>,
+    /// Log to this file
+    #[arg(long, value_name = "PATH", alias = "logfile")]
+    log_file: Option<String>,
+    /// Directory of relative log files
+    #[arg(long, value_name = "DIR", alias = "logdir")]
+    log_dir: Option<String>,
+    /// Log to syslog
+    #[arg(long)]
+    use_syslog: bool,
+    /// The inverse of --use-syslog
+    #[arg(long, conflicts_with = "use_syslog")]
+    nouse_syslog: bool,
+    /// Log to journald
+    #[arg(long)]
+    use_journal: bool,
+    /// The inverse of --use-journal
+    #[arg(long, conflicts_with = "use_journal")]
+    nouse_journal: bool,
+    /// Log JSON, one object a line
+    #[arg(long)]
+    use_json: bool,
+    /// The inverse of --use-json
+    #[arg(long, conflicts_with = "use_json")]
+    nouse_json: bool,
+    /// syslog facility
+    #[arg(long, value_name = "NAME")]
+    syslog_log_facility: Option<String>,
+
+    /// A Python logging configuration: not understood here, named so that it is not ignored in silence
+    #[arg(long, value_name = "PATH", aliases = ["log-config", "log_config"], hide = true)]
+    pub log_config_append: Option<PathBuf>,
+
+    /// Print the version and exit
+    #[arg(long)]
+    pub version: bool,
+
+    #[arg(skip)]
+    sources: Vec<ConfigSource>,
+}
+
+impl Args {
+    /// Parses the process's command line.
+    ///
+    /// # Errors
+    /// clap's, which also stands for `--help`.
+    pub(super) fn parse_from<I: IntoIterator<Item = std::ffi::OsString>>(args: I) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(args)?;
+        let mut parsed = Self::from_arg_matches(&matches)?;
+        // Files and directories take effect in the order in which they stand.
+        let places = |name| matches.indices_of(name).into_iter().flatten();
+        let files = places("config_file").zip(parsed.config_file.iter().cloned().map(ConfigSource::File));
+        let dirs = places("config_dir").zip(parsed.config_dir.iter().cloned().map(ConfigSource::Dir));
+        let mut sources: Vec<_> = files.chain(dirs).collect();
+        sources.sort_by_key(|(place, _)| *place);
+        parsed.sources = sources.into_iter().map(|(_, source)| source).collect();
+        Ok(parsed)
+    }
+
+    /// Configuration files and directories, in command-line order.
+    pub(super) fn sources(&self) -> Vec<ConfigSource> {
+        self.sources.clone()
+    }
+
+    /// What the command line sets of `[DEFAULT]`.
+    pub(super) fn overrides(&self) -> Vec<(String, String)> {
+        let mut overrides = Vec::new();
+        let flags = [
+            ("debug", self.debug, self.nodebug),
+            ("daemon", self.daemon, self.nodaemon || self.once || self.dry_run || self.check),
+            ("use_syslog", self.use_syslog, self.nouse_syslog),
+            ("use_journal", self.use_journal, self.nouse_journal),
+            ("use_json", self.use_json, self.nouse_json),
+        ];
+        for (name, on, off) in flags {
+            if on || off {
+                overrides.push((name.to_owned(), on.to_string()));
+            }
+        }
+        let texts = [
+            ("log_date_format", &self.log_date_format),
+            ("log_file", &self.log_file),
+            ("log_dir", &self.log_dir),
+            ("syslog_log_facility", &self.syslog_log_facility),
+            ("restore", &self.restore),
+        ];
+        for (name, text) in texts {
+            overrides.extend(text.iter().map(|text| (name.to_owned(), text.clone())));
+        }
+        overrides
+    }
+}

@@ -1,0 +1,108 @@
+//! Arguments in, exit code out: everything between is a [`crate::config::Config`] and one of four actions.
+//!
+//! Errors end here: each is said once, in a sentence that names what to do. Rejected: deciding by exit status alone
+//! in the library (a daemon must survive what ends a single run).
+
+mod args;
+pub mod check;
+pub mod dry_run;
+pub mod once;
+mod progress;
+mod summary;
+
+use std::io::Write;
+use std::time::Duration;
+
+use args::Args;
+
+use crate::config::{Config, Invocation, load};
+use crate::exit::Exit;
+use crate::observe::logging;
+use crate::observe::terminal::Terminal;
+
+/// Runs the command that the process was started with.
+pub fn main() -> Exit {
+    let args = match Args::parse_from(std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help goes to stdout and is no error; a closed pipe under it is nobody's fault.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+        }
+    };
+    if args.version {
+        return match writeln!(std::io::stdout(), "{}", env!("CARGO_PKG_VERSION")) {
+            Ok(()) => Exit::Clean,
+            Err(_) => Exit::Unexpected,
+        };
+    }
+    match prepare(&args) {
+        Ok((config, terminal)) => run(&args, &config, &terminal),
+        Err((exit, words)) => {
+            say(&words);
+            exit
+        }
+    }
+}
+
+/// Reads the configuration and sets up logging.
+fn prepare(args: &Args) -> Result<(Config, Terminal), (Exit, String)> {
+    if args.restore.as_ref().is_some_and(|id| id.trim().is_empty()) {
+        let words = "--restore needs an image id, and got an empty one (an unset variable?); nothing was done";
+        return Err((Exit::Usage, words.to_owned()));
+    }
+    let invocation = Invocation::from_process(args.sources(), args.overrides());
+    let config = load(&invocation).map_err(|errors| (Exit::Config, errors.to_string()))?;
+    if config.restore.is_some() {
+        // A `restore =` left behind in a file counts too: scrubbing instead would be the opposite of what was asked.
+        return Err((
+            Exit::Usage,
+            "this version cannot restore images; remove --restore, or restore = in a file".to_owned(),
+        ));
+    }
+    if config.daemon {
+        let words = "this version runs once, not as a daemon; use --once from cron or a systemd timer";
+        return Err((Exit::Usage, words.to_owned()));
+    }
+    let terminal = Terminal::stderr();
+    logging::init(&config.log, Some(terminal.clone())).map_err(|error| (Exit::Config, error.to_string()))?;
+    if args.log_config_append.is_some() {
+        tracing::warn!("--log-config-append names a Python logging configuration, which has no effect here");
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok((config, terminal))
+}
+
+fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
+    // Two threads serve the database and the lanes; deletes that block have threads of their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&format!("cannot start: {error}"));
+            return Exit::Unexpected;
+        }
+    };
+    let exit = runtime.block_on(async {
+        if args.dry_run {
+            dry_run::run(config, args.allow_empty, args.format.unwrap_or_default()).await
+        } else if args.check {
+            check::run(config, args.format.unwrap_or_default()).await
+        } else {
+            once::run(config, args.allow_empty, args.format, terminal).await
+        }
+    });
+    // A call that hangs in a dead file system must not keep a finished run from ending.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit
+}
+
+/// Says something on stderr, as Glance's commands do, where there is no log (yet).
+fn say(words: &str) {
+    for line in words.lines() {
+        // Without stderr there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "ERROR: {line}");
+    }
+}

@@ -1,0 +1,105 @@
+//! `--once`: one cycle, then a summary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::progress::Bar;
+use super::summary;
+use crate::catalog::{self, CatalogError, Ledger};
+use crate::config::{Config, DatabaseConfig};
+use crate::exit::Exit;
+use crate::observe::output::{Format, OutputError};
+use crate::observe::terminal::Terminal;
+use crate::scrub::{self, CycleReport, Scrubber, Settings, SystemClock};
+use crate::store;
+
+/// Scrubs once. SIGINT and SIGTERM end the cycle in order; a second one ends it at once.
+pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, terminal: &Terminal) -> Exit {
+    let scrubber = match open(config, allow_empty).await {
+        Ok(scrubber) => scrubber,
+        Err((exit, words)) => {
+            tracing::error!("{words}");
+            return exit;
+        }
+    };
+    let stop = CancellationToken::new();
+    let bar = Bar::new(terminal);
+    let report = tokio::select! {
+        report = scrubber.cycle(&bar, &stop) => report,
+        exit = second_signal(&stop) => return exit,
+    };
+    drop(bar);
+    tracing::info!("Cycle finished: {report}");
+    let shown = match format {
+        Some(format) => summary::print(&report, format),
+        None if std::io::IsTerminal::is_terminal(&std::io::stdout()) => summary::print(&report, Format::Table),
+        None => Ok(()),
+    };
+    if let Err(OutputError::Io(error)) = shown {
+        tracing::warn!("The summary could not be printed: {error}");
+    }
+    exit_of(&report)
+}
+
+async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, String)> {
+    let keys = scrub::keyring(config).map_err(|error| (Exit::Config, error.to_string()))?;
+    let deadline = config.scrubber.database_deadline;
+    let ledger = connect(&config.database, deadline).await.map_err(|error| (Exit::Database, error.to_string()))?;
+    let settings = Settings::of(config, allow_empty);
+    Ok(Scrubber { ledger, stores: store::open(config), keys, settings, clock: Box::new(SystemClock) })
+}
+
+/// Connects as oslo.db does: `max_retries` more tries, `retry_interval` apart, while trying again may help.
+async fn connect(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    let mut tries = 0_u32;
+    loop {
+        match catalog::open(config, deadline).await {
+            Err(error) if error.is_transient() && config.max_retries.is_none_or(|most| tries < most) => {
+                tries += 1;
+                let wait = config.retry_interval;
+                tracing::warn!("Try {tries} in {} s: {error}", wait.as_secs());
+                tokio::time::sleep(wait).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// The first SIGINT or SIGTERM asks the cycle to stop; this returns at the second.
+async fn second_signal(stop: &CancellationToken) -> Exit {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("Signals cannot be caught; a signal ends the run at once");
+        return std::future::pending().await;
+    };
+    loop {
+        let exit = tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        };
+        if stop.is_cancelled() {
+            tracing::warn!("Second signal: stopped at once, without recording what was in hand");
+            return exit;
+        }
+        tracing::warn!("Stopping: what is in hand is finished and recorded; a second signal stops at once");
+        stop.cancel();
+    }
+}
+
+fn exit_of(report: &CycleReport) -> Exit {
+    if let Some(error) = &report.failure {
+        tracing::error!("The cycle ended early: {error}");
+        return Exit::Database;
+    }
+    if report.refusal.is_some() {
+        return Exit::Refused;
+    }
+    if report.interrupted {
+        return Exit::Terminated;
+    }
+    let attention = report.kept.failures() > 0 || report.overtaken > 0 || !report.images_unfinished.is_empty();
+    if attention { Exit::Attention } else { Exit::Clean }
+}

@@ -1,0 +1,33 @@
+//! The bar that a person sees while `--once` works.
+
+use std::sync::OnceLock;
+
+use crate::observe::progress::Progress;
+use crate::observe::terminal::Terminal;
+use crate::scrub::{Observer, Tally};
+
+/// Draws nothing until the plan is known.
+pub(super) struct Bar<'a> {
+    terminal: &'a Terminal,
+    progress: OnceLock<Progress>,
+}
+
+impl<'a> Bar<'a> {
+    pub(super) fn new(terminal: &'a Terminal) -> Self {
+        Self { terminal, progress: OnceLock::new() }
+    }
+}
+
+impl Observer for Bar<'_> {
+    fn planned(&self, plan: Tally) {
+        if plan.locations > 0 {
+            self.progress.get_or_init(|| Progress::start(self.terminal, plan.locations, plan.bytes));
+        }
+    }
+
+    fn settled(&self, bytes: u64) {
+        if let Some(progress) = self.progress.get() {
+            progress.advance(1, bytes);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Stores of type `vmware` (glance_store's `_drivers/vmware_datastore.py`).
+
+use super::super::types::Kind;
+use super::{OptionSpec as O, alias};
+
+pub(super) const VMWARE: &[O] = &[
+    O::new("vmware_server_host", Kind::Host, "Address of the vCenter or ESXi server."),
+    O::text("vmware_server_username", "The user on that server."),
+    O::text("vmware_server_password", "The password of that user.").secret(),
+    O::int("vmware_api_retry_count", "How often a call to the server is repeated.").from(1).or("10"),
+    O::int("vmware_task_poll_interval", "Seconds between two looks at a task of the server.").from(1).or("5"),
+    O::text("vmware_store_image_dir", "The directory of the images on the datastore.").or("/openstack_glance"),
+    O::flag("vmware_insecure", "false", "Do not check the server's certificate.").was(&[alias("vmware_api_insecure")]),
+    O::text("vmware_ca_file", "A file with the certificate authorities to trust; it wins over vmware_insecure."),
+    O::new(
+        "vmware_datastores",
+        Kind::Multi,
+        "A datastore as DATACENTER_PATH:DATASTORE or with :WEIGHT; may be given several times.",
+    ),
+];

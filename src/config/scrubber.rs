@@ -1,0 +1,139 @@
+//! `[scrubber]`: what is ours alone.
+//!
+//! Promises: nothing is ignored here. A guard that is mistyped is a guard that is off, so an unknown name and an empty
+//! value are errors, unlike anywhere else in the file.
+
+use std::time::Duration;
+
+use super::error::{ConfigError, Place};
+use super::options;
+use super::reader::Reader;
+use super::text::looks_like_a_name;
+
+const GROUP: &str = "scrubber";
+
+/// `[scrubber]`: options of this program that Glance does not know. An unknown key there is an error.
+#[derive(Debug, Clone)]
+pub struct ScrubberConfig {
+    /// At most so many images a cycle, oldest first; the rest waits for the next one. Unset: no limit.
+    pub max_images_per_cycle: Option<u64>,
+    /// At most so many bytes (sizes as in Glance's database) a cycle. Unset: no limit.
+    pub max_bytes_per_cycle: Option<u64>,
+    /// Refuse the cycle when more than this share (0..=100) of all images that have data would go. Unset: no limit.
+    pub max_percent_of_images: Option<u8>,
+    /// Never delete what has been pending for less than this, whatever `scrub_time` says. Default 0.
+    pub min_age: Duration,
+    /// Name of a file that must stand in each data directory of the `file` stores; without it the directory is
+    /// `unavailable`. Unset: not looked for.
+    pub file_marker: Option<String>,
+    /// Deadline of one call to a store. Default 60 s.
+    pub store_deadline: Duration,
+    /// Deadline of one statement to the database. Default 60 s.
+    pub database_deadline: Duration,
+}
+
+pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
+    reject_unknown(reader);
+    ScrubberConfig {
+        max_images_per_cycle: reader.number_not_empty(GROUP, "max_images_per_cycle"),
+        max_bytes_per_cycle: reader.number_not_empty(GROUP, "max_bytes_per_cycle"),
+        max_percent_of_images: reader
+            .number_not_empty(GROUP, "max_percent_of_images")
+            .and_then(|percent| u8::try_from(percent).ok()),
+        min_age: seconds(reader, "min_age"),
+        file_marker: file_marker(reader),
+        store_deadline: seconds(reader, "store_deadline"),
+        database_deadline: seconds(reader, "database_deadline"),
+    }
+}
+
+/// A time; the table has a default and bounds for each.
+fn seconds(reader: &mut Reader, name: &str) -> Duration {
+    Duration::from_secs(reader.number_not_empty(GROUP, name).unwrap_or_default())
+}
+
+/// A plain file name: a path would be looked for outside the data directory.
+fn file_marker(reader: &mut Reader) -> Option<String> {
+    let setting = reader.setting(GROUP, "file_marker")?;
+    let place = setting.place.clone();
+    let name = setting.into_text()?;
+    if name.is_empty() || name.contains(['/', '\0', '\n']) || name == "." || name == ".." {
+        let reason = "must be the name of a file, without a directory";
+        reader.report.error(ConfigError::of(place, GROUP, "file_marker", reason));
+        return None;
+    }
+    Some(name)
+}
+
+fn reject_unknown(reader: &mut Reader) {
+    let files = reader.raw.keys(GROUP).filter(|(key, _)| !is_known(key));
+    let mut unknown: Vec<_> = files.map(|(key, place)| (place, key.to_owned())).collect();
+    // `keys` comes from a hash map; within a file the reader wants them from top to bottom.
+    unknown.sort_by_key(|(place, _)| match place {
+        Place::File { path, line } => (path.clone(), *line),
+        _ => Default::default(),
+    });
+    let env = reader.raw.env_names().filter_map(|name| {
+        let key = name.strip_prefix("OS_SCRUBBER__")?.to_lowercase();
+        (!is_known(&key)).then(|| (Place::Environment(name.to_owned()), key))
+    });
+    unknown.extend(env);
+    for (place, key) in unknown {
+        let shown = if looks_like_a_name(&key) { format!("`{key}`") } else { "the name on this line".to_owned() };
+        let hint = nearest(&key).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        reader.report.error(ConfigError::at(place, format!("[scrubber] has no option {shown}{hint}")));
+    }
+}
+
+fn is_known(key: &str) -> bool {
+    options::find(GROUP, key).is_some()
+}
+
+/// The option whose name is closest, if a slip of the fingers can explain the difference.
+fn nearest(key: &str) -> Option<&'static str> {
+    let names = options::GROUPS.iter().filter(|group| group.section == GROUP).flat_map(|group| group.options);
+    let key = key.to_lowercase().replace('-', "_");
+    // Longer keys than any name need no look, and keep the work small.
+    (key.len() <= 40).then_some(())?;
+    names
+        .map(|option| (distance(&key, option.name), option.name))
+        .filter(|(distance, name)| *distance <= name.len() / 4)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (y, pair) in b.chars().zip(row.windows(2)) {
+            let [diagonal, above] = [pair.first(), pair.last()].map(|n| n.copied().unwrap_or_default());
+            let left = next.last().copied().unwrap_or_default();
+            next.push((diagonal + usize::from(x != y)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_its_option_and_another_word_does_not() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        for (key, want) in [
+            ("max_image_per_cycle", Some("max_images_per_cycle")),
+            ("Min-Age", Some("min_age")),
+            ("storedeadline", Some("store_deadline")),
+            ("old_encryption_key", Some("old_encryption_keys")),
+            ("scrub_time", None),
+            ("password", None),
+        ] {
+            assert_eq!(nearest(key), want, "{key}");
+        }
+    }
+}

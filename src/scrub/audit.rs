@@ -1,0 +1,159 @@
+//! The dry run: every pending location with its verdict, without an approval in sight.
+//!
+//! Promises: reads only, through a read-only [`Catalog`]; memory does not grow with the number of rows; each verdict is
+//! the one that a cycle at this moment would come to, limits and shared data included.
+
+use std::time::Duration;
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::plan::{self, Decision, Keep, Policy, Reason};
+use super::survey::{Budget, Limits, PAGE, Plan};
+use crate::catalog::{BrokenRow, Catalog, CatalogError, ImageId, ImageRow, LocationId, LocationRow, Scope};
+use crate::config::StoreId;
+use crate::location;
+use crate::store::Outcome;
+
+/// What a cycle would do with a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Delete the data, then record it.
+    Delete,
+    /// Only record the image: nothing of it is left.
+    Finish,
+    /// Leave it alone.
+    Keep(Keep),
+}
+
+impl Verdict {
+    /// `delete`, `finish` or `keep`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Finish => "finish",
+            Self::Keep(_) => "keep",
+        }
+    }
+}
+
+/// One line of a dry run.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The image, as far as its row can be read.
+    pub image_id: Option<ImageId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its project.
+    pub owner: Option<String>,
+    /// Its bytes.
+    pub size: Option<u64>,
+    /// The location; none for an image that only has to be finished.
+    pub location_id: Option<LocationId>,
+    /// When its grace period began. Naive UTC.
+    pub deleted_at: Option<NaiveDateTime>,
+    /// When it ends. Naive UTC.
+    pub due_at: Option<NaiveDateTime>,
+    /// The store that it is routed to.
+    pub store: Option<StoreId>,
+    /// The URI without credentials.
+    pub location: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Walks over everything that is pending.
+pub struct Audit<'a> {
+    /// A read-only catalog.
+    pub catalog: &'a dyn Catalog,
+    /// The same policy as the plan's.
+    pub policy: &'a Policy<'a>,
+    /// What a cycle would do.
+    pub plan: &'a Plan,
+    /// The limits that the plan was made with.
+    pub limits: Limits,
+    /// The grace period, for `due_at`.
+    pub grace: Duration,
+}
+
+impl Audit<'_> {
+    /// Hands each entry to `visit`, oldest deletion first. `visit` ends the walk by an error of its own.
+    ///
+    /// # Errors
+    /// The database's, or `visit`'s.
+    pub async fn each<E: From<CatalogError>>(
+        &self,
+        visit: &mut (dyn FnMut(&Entry) -> Result<(), E> + Send),
+    ) -> Result<(), E> {
+        let scan = self.catalog.scan(Scope::Pending).await?;
+        let mut budget = Budget::new(self.limits);
+        for page in scan.locations.chunks(PAGE) {
+            for row in self.catalog.locations(page).await? {
+                visit(&self.entry(&row, &mut budget))?;
+            }
+        }
+        for page in scan.finishable.chunks(PAGE) {
+            for image in self.catalog.images(page).await? {
+                visit(&self.finishable(image))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> Entry {
+        let (location_id, image_id) = plan::ids(row);
+        let image = row.as_ref().ok().and_then(|row| row.image.as_ref());
+        let deleted_at = row.as_ref().ok().and_then(plan::due_from);
+        let opened = row.as_ref().ok().and_then(|row| {
+            let opened = location::open(row.value.expose(), &row.image_id.0, self.policy.keys).ok()?;
+            let store = self.policy.stores.route(&opened, row.meta_data.as_deref()).ok();
+            Some((opened.uri.redacted(), store.map(|store| self.policy.stores.all()[store].id().clone())))
+        });
+        let (location, store) = opened.unzip();
+        Entry {
+            image_id: image_id.cloned(),
+            name: image.and_then(|image| image.name.clone()),
+            owner: image.and_then(|image| image.owner.clone()),
+            size: image.and_then(|image| image.size),
+            location_id: Some(location_id),
+            deleted_at,
+            due_at: deleted_at.and_then(|at| self.due_at(at)),
+            store: store.flatten(),
+            location,
+            verdict: self.verdict(row, budget),
+        }
+    }
+
+    fn verdict(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> Verdict {
+        let (_, image) = plan::ids(row);
+        match plan::decide(row, self.policy) {
+            Decision::Keep(keep, _) => Verdict::Keep(keep),
+            Decision::Delete(_) if !budget.admits(image, plan::bytes(row)) => Verdict::Keep(Keep::plain(Reason::Limit)),
+            Decision::Delete(resolved) if self.plan.shared.contains(&resolved.target) => {
+                Verdict::Keep(Keep::plain(Reason::Outcome(Outcome::Shared)))
+            }
+            Decision::Delete(_) => Verdict::Delete,
+        }
+    }
+
+    fn finishable(&self, image: ImageRow) -> Entry {
+        let is_due = image.deleted_at.is_some_and(|at| at.and_utc() <= self.policy.horizon.due);
+        let verdict =
+            if image.deleted && is_due { Verdict::Finish } else { Verdict::Keep(Keep::plain(Reason::NotDue)) };
+        Entry {
+            deleted_at: image.deleted_at,
+            due_at: image.deleted_at.and_then(|at| self.due_at(at)),
+            image_id: Some(image.id),
+            name: image.name,
+            owner: image.owner,
+            size: image.size,
+            location_id: None,
+            store: None,
+            location: None,
+            verdict,
+        }
+    }
+
+    fn due_at(&self, deleted_at: NaiveDateTime) -> Option<NaiveDateTime> {
+        deleted_at.checked_add_signed(TimeDelta::from_std(self.grace).ok()?)
+    }
+}

@@ -1,0 +1,153 @@
+//! A look at the whole plan before the first delete.
+//!
+//! Promises: [`Approval`] is made here and nowhere else, from a plan that no guard refused and from a [`Ledger`], which
+//! a dry run does not have. [`Approved`] targets are made by an approval from a freshly read row and from nothing
+//! else, and they are all that a store deletes. Fails by [`Refusal`], which is a value with its numbers, not a log
+//! line. Rejected: a `dry_run: bool` passed down (one forgotten `if` deletes).
+
+use std::sync::Arc;
+
+use super::plan::{self, Decision, Keep, Policy, Reason};
+use super::shared::SharedData;
+use super::survey::Plan;
+use crate::catalog::{BrokenRow, Census, ImageId, Ledger, LocationId, LocationRow};
+use crate::location::Location;
+use crate::store::{Outcome, Target};
+
+/// What the whole plan is held against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guards {
+    /// `[scrubber] max_percent_of_images`.
+    pub max_percent: Option<u8>,
+    /// `--allow-empty`: go on although no living image is to be seen.
+    pub allow_empty: bool,
+}
+
+/// Why nothing at all is deleted in this cycle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A database without one living image is rather the wrong or a damaged one.
+    #[error(
+        "{images} images are due, but the database shows no image that is not deleted; \
+         if it is the right database, run once with --allow-empty"
+    )]
+    NothingLives {
+        /// Images that would have gone.
+        images: u64,
+    },
+    /// More than the operator thinks plausible.
+    #[error(
+        "{images} images are due, {percent} % of the {all} that there are, and [scrubber] max_percent_of_images is {max}; \
+         look at --dry-run, then raise it"
+    )]
+    TooMany {
+        /// Images that would have gone.
+        images: u64,
+        /// Living and due images.
+        all: u64,
+        /// Their share.
+        percent: u64,
+        /// The limit.
+        max: u8,
+    },
+}
+
+/// Holds a plan against the guards. Pure.
+///
+/// # Errors
+/// The first guard that refuses.
+pub fn judge(plan: &Plan, census: Census, guards: Guards) -> Result<(), Refusal> {
+    let images = plan.due_images;
+    if images == 0 {
+        return Ok(());
+    }
+    if census.living == 0 && !guards.allow_empty {
+        return Err(Refusal::NothingLives { images });
+    }
+    let all = census.living.saturating_add(images);
+    // In u128, so that no count can overflow.
+    let over = |max: u8| u128::from(images) * 100 > u128::from(all) * u128::from(max);
+    match guards.max_percent.filter(|max| over(*max)) {
+        Some(max) => Err(Refusal::TooMany { images, all, percent: images.saturating_mul(100).div_ceil(all), max }),
+        None => Ok(()),
+    }
+}
+
+/// Leave to delete what one plan names.
+pub struct Approval {
+    shared: SharedData,
+    _made_here: (),
+}
+
+/// The plan's parts that go on with an approval.
+pub struct ApprovedPlan {
+    /// The leave.
+    pub approval: Approval,
+    /// See [`Plan::lanes`].
+    pub lanes: Vec<Vec<LocationId>>,
+    /// See [`Plan::finishable`].
+    pub finishable: Vec<ImageId>,
+}
+
+/// Holds a plan against the guards and turns it into an approval. The ledger is the proof that this is no dry run.
+///
+/// # Errors
+/// The first guard that refuses.
+pub fn approve(
+    plan: Plan,
+    census: Census,
+    guards: Guards,
+    _not_a_dry_run: &Arc<dyn Ledger>,
+) -> Result<ApprovedPlan, Refusal> {
+    judge(&plan, census, guards)?;
+    let approval = Approval { shared: plan.shared, _made_here: () };
+    Ok(ApprovedPlan { approval, lanes: plan.lanes, finishable: plan.finishable })
+}
+
+impl Approval {
+    /// The fresh look: decides again on a row that was read just now.
+    ///
+    /// # Errors
+    /// Why the location is kept after all.
+    pub fn examine(
+        &self,
+        row: &Result<LocationRow, BrokenRow>,
+        policy: &Policy<'_>,
+        lane: usize,
+    ) -> Result<Approved, Keep> {
+        let resolved = match plan::decide(row, policy) {
+            Decision::Keep(keep, _) => return Err(keep),
+            Decision::Delete(resolved) => resolved,
+        };
+        if resolved.store != lane {
+            return Err(Keep {
+                reason: Reason::Changed,
+                detail: Some("its store was changed in the meantime".to_owned()),
+            });
+        }
+        if self.shared.contains(&resolved.target) {
+            let detail = "another location that must keep its data points to the same; look for it before you force it";
+            return Err(Keep { reason: Reason::Outcome(Outcome::Shared), detail: Some(detail.to_owned()) });
+        }
+        Ok(Approved { location: resolved.location, target: resolved.target })
+    }
+}
+
+/// One location that a store may delete, made from a row that was looked at afresh.
+#[derive(Debug)]
+pub struct Approved {
+    location: Location,
+    target: Target,
+}
+
+impl Approved {
+    /// The decrypted location.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// What it means to its store.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+}

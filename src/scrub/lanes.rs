@@ -1,0 +1,184 @@
+//! One lane a store: fresh look, delete, hand the answers on.
+//!
+//! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
+//! in small portions just before they are deleted, so that a slow store does not act on an old look; it starts
+//! nothing once asked to stop, and finishes what is in hand. A store that has answered nothing but `unavailable`
+//! several times in a row is left alone until the next cycle. Fails only by the database.
+
+use std::collections::VecDeque;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::guard::{Approval, Approved};
+use super::patience;
+use super::plan::{self, Keep, Policy, Reason};
+use super::survey::PAGE;
+use crate::catalog::{Catalog, CatalogError, ImageId, LocationId};
+use crate::store::{Answer, Outcome, Store};
+
+/// Calls in a row without one answer before a lane gives up: with a store's default deadline, three minutes.
+const SILENCE: u32 = 3;
+
+/// What became of one location.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub location: LocationId,
+    pub image: Option<ImageId>,
+    pub lane: usize,
+    pub bytes: u64,
+    pub end: End,
+}
+
+/// Finished or kept.
+#[derive(Debug)]
+pub(super) enum End {
+    Gone(Outcome),
+    Kept(Keep),
+}
+
+/// What a lane did not get to.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub locations: u64,
+    pub keep: Option<Keep>,
+}
+
+/// What all lanes of a cycle have in common.
+pub(super) struct Lanes<'a> {
+    pub catalog: &'a dyn Catalog,
+    pub policy: &'a Policy<'a>,
+    pub approval: &'a Approval,
+    /// `scrub_pool_size`.
+    pub pool: Option<&'a Semaphore>,
+    pub stop: &'a CancellationToken,
+}
+
+/// A location in hand.
+struct InHand {
+    location: LocationId,
+    image: Option<ImageId>,
+    bytes: u64,
+}
+
+type Call = (Vec<InHand>, Vec<Approved>);
+
+impl Lanes<'_> {
+    /// Works through one store's locations. Ends early when `settled` is closed: then nothing can be recorded any more.
+    pub(super) async fn run(
+        &self,
+        lane: usize,
+        ids: &[LocationId],
+        settled: mpsc::Sender<Settled>,
+    ) -> Result<Left, CatalogError> {
+        let store = self.policy.stores.all()[lane].as_ref();
+        let pace = store.pace();
+        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
+        let mut portions = ids.chunks(look_ahead);
+        let mut waiting: VecDeque<Call> = VecDeque::new();
+        let mut working = FuturesUnordered::new();
+        let mut silent_calls = 0;
+        let mut looked_at = 0;
+        loop {
+            let goes_on = !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
+            if waiting.is_empty()
+                && goes_on
+                && let Some(portion) = portions.next()
+            {
+                looked_at += portion.len();
+                waiting = self.look(lane, portion, pace.batch, &settled).await?;
+            }
+            while goes_on
+                && working.len() < pace.workers.max(1)
+                && let Some(call) = waiting.pop_front()
+            {
+                working.push(self.call(store, call));
+            }
+            match working.next().await {
+                Some((in_hand, answers)) => {
+                    let silent = answers.iter().all(|answer| answer.outcome == Outcome::Unavailable);
+                    silent_calls = if silent { silent_calls + 1 } else { 0 };
+                    hand_on(lane, in_hand, answers, &settled).await;
+                }
+                None if goes_on && (looked_at < ids.len() || !waiting.is_empty()) => {}
+                None => break,
+            }
+        }
+        let unasked: usize = waiting.iter().map(|(in_hand, _)| in_hand.len()).sum();
+        Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
+    }
+
+    /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
+    async fn look(
+        &self,
+        lane: usize,
+        portion: &[LocationId],
+        batch: usize,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<VecDeque<Call>, CatalogError> {
+        let rows = patience::retry("read locations again", || self.catalog.locations(portion)).await?;
+        let mut calls: VecDeque<Call> = VecDeque::new();
+        for row in &rows {
+            let (location, image) = plan::ids(row);
+            let in_hand = InHand { location, image: image.cloned(), bytes: plan::bytes(row) };
+            match self.approval.examine(row, self.policy, lane) {
+                Ok(approved) => {
+                    if calls.back().is_none_or(|(in_hand, _)| in_hand.len() >= batch) {
+                        calls.push_back((Vec::new(), Vec::new()));
+                    }
+                    if let Some(call) = calls.back_mut() {
+                        call.0.push(in_hand);
+                        call.1.push(approved);
+                    }
+                }
+                Err(keep) => send(settled, in_hand.settled(lane, End::Kept(keep))).await,
+            }
+        }
+        Ok(calls)
+    }
+
+    async fn call(&self, store: &dyn Store, (in_hand, approved): Call) -> (Vec<InHand>, Vec<Answer>) {
+        let _place = match self.pool {
+            // Closed never happens: nobody closes it. Then the lane's own width still holds.
+            Some(pool) => pool.acquire().await.ok(),
+            None => None,
+        };
+        let answers = store.delete(&approved).await;
+        (in_hand, answers)
+    }
+
+    fn left(&self, locations: u64, silent_calls: u32) -> Left {
+        if locations == 0 {
+            return Left::default();
+        }
+        let keep = if silent_calls >= SILENCE {
+            let detail = format!("the store gave no answer {SILENCE} times in a row; left alone until the next cycle");
+            Keep { reason: Reason::Outcome(Outcome::Unavailable), detail: Some(detail) }
+        } else {
+            Keep::plain(Reason::Interrupted)
+        };
+        Left { locations, keep: Some(keep) }
+    }
+}
+
+impl InHand {
+    fn settled(self, lane: usize, end: End) -> Settled {
+        Settled { location: self.location, image: self.image, lane, bytes: self.bytes, end }
+    }
+}
+
+async fn hand_on(lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
+    let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
+    let mut answers = answers.into_iter();
+    for in_hand in in_hand {
+        let answer = answers.next().unwrap_or_else(unanswered);
+        let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
+        send(settled, in_hand.settled(lane, end)).await;
+    }
+}
+
+/// A closed channel means that the recorder gave up on the database; it has said so.
+async fn send(settled: &mpsc::Sender<Settled>, one: Settled) {
+    let _ = settled.send(one).await;
+}

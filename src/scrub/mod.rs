@@ -1,0 +1,204 @@
+//! The cycle: plan, guard, lanes, record. One function, the same for `--once` and for each wake-up.
+//!
+//! Promises: it takes no input but the config and the clock, and doing it twice is harmless. Data is deleted only
+//! after its rows were read again in this cycle, and recorded as deleted only on its store's word. One location, one
+//! store or one page that fails holds up nothing else. The report says everything, also how the cycle failed.
+
+mod audit;
+mod guard;
+mod lanes;
+mod patience;
+mod plan;
+mod record;
+mod report;
+mod shared;
+mod survey;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+pub use audit::{Audit, Entry, Verdict};
+pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
+pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
+pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
+pub use survey::{Limits, Notice, Plan, survey};
+
+use crate::catalog::{CatalogError, Ledger};
+use crate::config::Config;
+use crate::location::{KeyError, Keyring};
+use crate::store::Stores;
+use guard::ApprovedPlan;
+use lanes::Lanes;
+use record::Recorder;
+
+/// The time. Everything that asks for it asks here.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The host's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+/// Somebody who watches a cycle go on.
+pub trait Observer: Send + Sync {
+    /// The plan is made and no guard refused it.
+    fn planned(&self, _plan: Tally) {}
+    /// One location is finished or kept, and recorded.
+    fn settled(&self, _bytes: u64) {}
+}
+
+/// Nobody.
+impl Observer for () {}
+
+/// What a config asks of every cycle.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The longer of `scrub_time` and `[scrubber] min_age`.
+    pub grace: Duration,
+    /// Per-cycle limits.
+    pub limits: Limits,
+    /// What a whole plan is held against.
+    pub guards: Guards,
+    /// `scrub_pool_size`, where set.
+    pub pool: Option<usize>,
+}
+
+impl Settings {
+    /// Takes them from the config; `allow_empty` comes from the command line alone, so that nobody forgets it in a file.
+    pub fn of(config: &Config, allow_empty: bool) -> Self {
+        let own = &config.scrubber;
+        Self {
+            grace: config.scrub_time.max(own.min_age),
+            limits: Limits { images: own.max_images_per_cycle, bytes: own.max_bytes_per_cycle },
+            guards: Guards { max_percent: own.max_percent_of_images, allow_empty },
+            pool: config.scrub_pool_size,
+        }
+    }
+}
+
+/// The keys of a config.
+///
+/// # Errors
+/// A key of a length that AES does not have; the config checks that before.
+pub fn keyring(config: &Config) -> Result<Keyring, KeyError> {
+    Keyring::new(&config.encryption_keys)
+}
+
+/// All that a cycle needs, opened once.
+pub struct Scrubber {
+    /// Glance's database, writable.
+    pub ledger: Arc<dyn Ledger>,
+    /// The configured stores.
+    pub stores: Stores,
+    /// Keys for encrypted locations.
+    pub keys: Keyring,
+    /// The config's demands.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Box<dyn Clock>,
+}
+
+impl Scrubber {
+    /// One cycle, from the scan to the last record. `stop` ends it early but in order.
+    pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
+        let now = self.clock.now();
+        let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
+        let mut report = match self.work(&policy, observer, stop, CycleReport::begin(now)).await {
+            Ok(report) => report,
+            Err((mut report, error)) => {
+                report.failure = Some(error);
+                report
+            }
+        };
+        report.interrupted |= stop.is_cancelled();
+        report.ended_at = self.clock.now();
+        report
+    }
+
+    async fn work(
+        &self,
+        policy: &Policy<'_>,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+        mut report: CycleReport,
+    ) -> Result<CycleReport, (CycleReport, CatalogError)> {
+        let catalog = Arc::clone(&self.ledger).reader();
+        let plan = match survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await {
+            Ok(plan) => plan,
+            Err(error) => return Err((report, error)),
+        };
+        plan.describe(&mut report);
+        let census = match plan.census(catalog.as_ref()).await {
+            Ok(census) => census,
+            Err(error) => return Err((report, error)),
+        };
+        let due = plan.due;
+        let ApprovedPlan { approval, lanes, finishable } =
+            match approve(plan, census, self.settings.guards, &self.ledger) {
+                Ok(approved) => approved,
+                Err(refusal) => {
+                    tracing::error!("Nothing is deleted in this cycle: {refusal}");
+                    report.refusal = Some(refusal);
+                    return Ok(report);
+                }
+            };
+        observer.planned(due);
+        let pool = self.settings.pool.map(Semaphore::new);
+        let common = Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop };
+        let ledger = Arc::clone(&self.ledger);
+        let mut recorder = Recorder { ledger, policy, clock: self.clock.as_ref(), observer, report };
+        if let Err(error) = recorder.finish(&finishable).await {
+            return Err((recorder.report, error));
+        }
+        Ok(self.run_lanes(&common, &lanes, recorder).await)
+    }
+
+    /// Runs all lanes beside the recorder and adds what the lanes left behind.
+    async fn run_lanes(
+        &self,
+        common: &Lanes<'_>,
+        lanes: &[Vec<crate::catalog::LocationId>],
+        recorder: Recorder<'_>,
+    ) -> CycleReport {
+        let (sender, receiver) = mpsc::channel(record::QUEUE);
+        let busy = lanes.iter().enumerate().filter(|(_, ids)| !ids.is_empty());
+        let running: Vec<_> = busy
+            .map(|(lane, ids)| {
+                let settled = sender.clone();
+                async move { (lane, ids.len(), common.run(lane, ids, settled).await) }
+            })
+            .collect();
+        drop(sender);
+        let (mut report, ends) = tokio::join!(recorder.run(receiver), join_all(running));
+        for (lane, _, end) in ends {
+            let store = self.stores.all()[lane].id();
+            match end {
+                Ok(left) => {
+                    if let Some(keep) = &left.keep {
+                        tracing::warn!(
+                            store = store.as_str(),
+                            "{} due locations of store {store} were not tried: {}",
+                            left.locations,
+                            keep.detail.as_deref().unwrap_or(keep.reason.as_str())
+                        );
+                        report.kept.add_unseen(store, keep, left.locations);
+                    }
+                }
+                Err(error) => report.failure = Some(error),
+            }
+        }
+        report
+    }
+}

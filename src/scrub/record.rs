@@ -1,0 +1,188 @@
+//! Outcomes in, rows marked: the only place where a cycle writes.
+//!
+//! Promises: what is marked `deleted` had a finishing outcome from its store; a batch is one transaction; no
+//! transaction waits for a store. Between a store's answer and the commit a crash loses only the knowledge: the next
+//! cycle asks the store again and hears `absent`. When the database stays away the recorder stops taking outcomes,
+//! which stops the lanes: at most a channel full of deletes is left unrecorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::lanes::{End, Settled};
+use super::plan::{Keep, Policy};
+use super::report::{CycleReport, Example, Kept};
+use super::{Clock, Observer, patience};
+use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
+use crate::config::StoreId;
+
+/// Locations in one transaction: large enough that a location costs a small part of a statement, small enough that
+/// the row locks on Glance's tables are held for milliseconds.
+const BATCH: usize = 500;
+
+/// Outcomes that may wait for the recorder: two batches, so that the lanes go on while one is written.
+pub(super) const QUEUE: usize = 2 * BATCH;
+
+/// How long a batch that is not full waits for more. A slow store's outcomes are recorded this soon after they came.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// Failures that are logged one by one in a cycle; the report has the rest, with examples.
+const LOGGED: u64 = 1000;
+
+pub(super) struct Recorder<'a> {
+    pub ledger: Arc<dyn Ledger>,
+    pub policy: &'a Policy<'a>,
+    pub clock: &'a dyn Clock,
+    pub observer: &'a dyn Observer,
+    pub report: CycleReport,
+}
+
+impl Recorder<'_> {
+    /// Takes outcomes until the last lane has gone, then hands back the report.
+    pub(super) async fn run(mut self, mut settled: mpsc::Receiver<Settled>) -> CycleReport {
+        let mut batch = Vec::with_capacity(BATCH);
+        while gather(&mut settled, &mut batch).await {
+            if let Err(error) = self.take(&mut batch).await {
+                self.report.failure = Some(error);
+                break;
+            }
+        }
+        // Whatever lanes still hand on cannot be recorded any more. Closing first lets them see it.
+        settled.close();
+        while let Some(late) = settled.recv().await {
+            if matches!(late.end, End::Gone(_)) {
+                self.report.unrecorded += 1;
+            }
+        }
+        if self.report.unrecorded > 0 {
+            tracing::error!(
+                "The data of {} locations was removed but could not be recorded; the next cycle will find it absent",
+                self.report.unrecorded
+            );
+        }
+        self.report
+    }
+
+    /// Finishes images that have no pending location left.
+    pub(super) async fn finish(&mut self, images: &[ImageId]) -> Result<(), CatalogError> {
+        for page in images.chunks(BATCH) {
+            let batch = Batch { gone: Vec::new(), images: page.to_vec() };
+            let recorded = self.record(&batch).await?;
+            let unfinished = page.iter().filter(|image| !recorded.finished.contains(image));
+            self.report.images_unfinished.extend(unfinished.cloned());
+            self.count_finished(&recorded);
+        }
+        for image in self.report.images_unfinished.iter().take(LOGGED as usize) {
+            tracing::warn!(
+                image_id = %image,
+                "Image {image} is pending_delete and has a location that is neither pending nor deleted; it stays"
+            );
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, settled: &mut Vec<Settled>) -> Result<(), CatalogError> {
+        let mut batch = Batch::default();
+        for one in settled.iter() {
+            if let End::Gone(_) = one.end {
+                batch.gone.push(one.location);
+                batch.images.extend(one.image.clone());
+            }
+        }
+        batch.images.sort_unstable();
+        batch.images.dedup();
+        let recorded = match self.record(&batch).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.report.unrecorded += batch.gone.len() as u64;
+                return Err(error);
+            }
+        };
+        for (location, status) in &recorded.overtaken {
+            self.report.overtaken += 1;
+            tracing::error!(
+                location_id = %location,
+                "The data of location {location} was removed, but its row had become '{status}' in the meantime"
+            );
+        }
+        for one in settled.drain(..) {
+            self.settle(&one);
+        }
+        self.count_finished(&recorded);
+        Ok(())
+    }
+
+    async fn record(&self, batch: &Batch) -> Result<Recorded, CatalogError> {
+        let now = self.clock.now();
+        patience::retry("record what was deleted", || self.ledger.record(batch, now)).await
+    }
+
+    fn settle(&mut self, one: &Settled) {
+        let store = self.policy.stores.all()[one.lane].id().clone();
+        let image = one.image.as_ref().map_or("?", |image| &image.0);
+        match &one.end {
+            End::Gone(outcome) => {
+                tracing::debug!(
+                    image_id = image, location_id = %one.location, store = store.as_str(), outcome = outcome.as_str(),
+                    "Image {image} is scrubbed from a location."
+                );
+                self.report.done.entry((store, *outcome)).or_default().add(one.bytes);
+            }
+            End::Kept(keep) => {
+                let example = Example::of(one.location, one.image.as_ref());
+                self.report.kept.add(Some(&store), keep, one.bytes, &example);
+                log_kept(&self.report.kept, Some(&store), &example, keep);
+            }
+        }
+        self.observer.settled(one.bytes);
+    }
+
+    fn count_finished(&mut self, recorded: &Recorded) {
+        self.report.images_finished += recorded.finished.len() as u64;
+        for image in &recorded.finished {
+            tracing::info!(image_id = %image, "Image {image} has been scrubbed successfully");
+        }
+    }
+}
+
+/// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
+/// Glance's own scrubber search for.
+pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep: &Keep) {
+    let (word, store) = (keep.reason.as_str(), store.map_or("-", StoreId::as_str));
+    let (image, location) = (one.image.as_ref().map_or("?", |image| &image.0), one.location);
+    let detail = keep.detail.as_deref().unwrap_or("-");
+    if !keep.reason.is_failure() || kept.failures() > LOGGED {
+        tracing::debug!(
+            image_id = image, location_id = %location, store, outcome = word,
+            "Location {location} of image {image} is kept: {word}: {detail}"
+        );
+        return;
+    }
+    tracing::error!(
+        image_id = image, location_id = %location, store, outcome = word,
+        "Unable to scrub image {image} from a location. Reason: {word}: {detail}"
+    );
+    tracing::warn!(
+        image_id = image,
+        "One or more image locations couldn't be scrubbed from backend. Leaving image '{image}' in 'pending_delete' status"
+    );
+}
+
+/// Fills a batch: waits for the first outcome, then a moment for more. False when the last lane has gone.
+async fn gather(settled: &mut mpsc::Receiver<Settled>, batch: &mut Vec<Settled>) -> bool {
+    match settled.recv().await {
+        Some(first) => batch.push(first),
+        None => return false,
+    }
+    let full = async {
+        while batch.len() < BATCH {
+            let room = BATCH - batch.len();
+            if settled.recv_many(batch, room).await == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, full).await;
+    true
+}

@@ -1,0 +1,208 @@
+//! What a cycle did: one value that feeds log, table, JSON and metrics, so that they cannot disagree.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::guard::Refusal;
+use super::plan::{Keep, Reason};
+use crate::catalog::{CatalogError, ImageId, LocationId};
+use crate::config::StoreId;
+use crate::store::Outcome;
+
+/// Kept locations named for each store and reason; more would not help anybody.
+const EXAMPLES: usize = 5;
+
+/// The version of the JSON forms. Fields may be added under the same number.
+pub const JSON_VERSION: u32 = 1;
+
+/// A count of locations and the bytes that Glance gives their images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Locations.
+    pub locations: u64,
+    /// Bytes; 0 for an image of unknown size.
+    pub bytes: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.locations += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// One kept location, to start looking from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Its image, where the row says.
+    pub image: Option<ImageId>,
+    /// The location.
+    pub location: LocationId,
+}
+
+impl Example {
+    pub(super) fn of(location: LocationId, image: Option<&ImageId>) -> Self {
+        Self { image: image.cloned(), location }
+    }
+}
+
+/// What stays of one store for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptLine {
+    /// How much.
+    pub tally: Tally,
+    /// The first reason given in words.
+    pub detail: Option<String>,
+    /// Some of them.
+    pub examples: Vec<Example>,
+}
+
+/// What stays, by store and reason. Bounded by the number of stores.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept(BTreeMap<(Option<StoreId>, Reason), KeptLine>);
+
+impl Kept {
+    pub(super) fn add(&mut self, store: Option<&StoreId>, keep: &Keep, bytes: u64, example: &Example) {
+        let line = self.0.entry((store.cloned(), keep.reason)).or_default();
+        line.tally.add(bytes);
+        if line.examples.len() < EXAMPLES {
+            line.examples.push(example.clone());
+        }
+        if line.detail.is_none() {
+            line.detail.clone_from(&keep.detail);
+        }
+    }
+
+    /// Locations that were planned but not looked at again: their number is known, their bytes are not.
+    pub(super) fn add_unseen(&mut self, store: &StoreId, keep: &Keep, locations: u64) {
+        let line = self.0.entry((Some(store.clone()), keep.reason)).or_default();
+        line.tally.locations += locations;
+        if line.detail.is_none() {
+            line.detail.clone_from(&keep.detail);
+        }
+    }
+
+    /// By store and reason; no store where a row did not get as far as having one.
+    pub fn lines(&self) -> impl Iterator<Item = (Option<&StoreId>, Reason, &KeptLine)> {
+        self.0.iter().map(|((store, reason), line)| (store.as_ref(), *reason, line))
+    }
+
+    /// Locations that stay for a reason that an operator should look at.
+    pub fn failures(&self) -> u64 {
+        self.0.iter().filter(|((_, reason), _)| reason.is_failure()).map(|(_, line)| line.tally.locations).sum()
+    }
+}
+
+/// The result of a cycle.
+#[derive(Debug, Clone)]
+pub struct CycleReport {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// What was to be deleted.
+    pub planned: Tally,
+    /// The images of `planned`.
+    pub planned_images: u64,
+    /// Finished locations, by store and outcome, recorded in the database.
+    pub done: BTreeMap<(StoreId, Outcome), Tally>,
+    /// What stays.
+    pub kept: Kept,
+    /// Images that became `deleted`.
+    pub images_finished: u64,
+    /// Pending images without a pending location that could not be finished: another location of them lives.
+    pub images_unfinished: Vec<ImageId>,
+    /// Locations whose data is gone but whose row somebody else had changed before we could record it.
+    pub overtaken: u64,
+    /// Locations whose data is gone and that could not be recorded; the next cycle finds them `absent`.
+    pub unrecorded: u64,
+    /// Locations compared by the shared check.
+    pub living: u64,
+    /// Living locations that it could not read.
+    pub living_unreadable: u64,
+    /// A guard refused; nothing was deleted.
+    pub refusal: Option<Refusal>,
+    /// The database failed; the cycle ended early.
+    pub failure: Option<CatalogError>,
+    /// It was asked to stop.
+    pub interrupted: bool,
+}
+
+impl CycleReport {
+    pub(super) fn begin(now: DateTime<Utc>) -> Self {
+        Self {
+            started_at: now,
+            ended_at: now,
+            planned: Tally::default(),
+            planned_images: 0,
+            done: BTreeMap::new(),
+            kept: Kept::default(),
+            images_finished: 0,
+            images_unfinished: Vec::new(),
+            overtaken: 0,
+            unrecorded: 0,
+            living: 0,
+            living_unreadable: 0,
+            refusal: None,
+            failure: None,
+            interrupted: false,
+        }
+    }
+
+    /// All that was finished.
+    pub fn finished(&self) -> Tally {
+        self.done.values().fold(Tally::default(), |sum, tally| Tally {
+            locations: sum.locations + tally.locations,
+            bytes: sum.bytes.saturating_add(tally.bytes),
+        })
+    }
+
+    /// The stable JSON form, version [`JSON_VERSION`].
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "version": JSON_VERSION,
+            "kind": "cycle",
+            "started_at": self.started_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            "ended_at": self.ended_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            "planned": { "images": self.planned_images, "locations": self.planned.locations, "bytes": self.planned.bytes },
+            "images_finished": self.images_finished,
+            "images_unfinished": self.images_unfinished,
+            "done": self.done.iter().map(|((store, outcome), tally)| serde_json::json!({
+                "store": store.as_str(), "outcome": outcome, "locations": tally.locations, "bytes": tally.bytes,
+            })).collect::<Vec<_>>(),
+            "kept": self.kept.lines().map(|(store, reason, line)| serde_json::json!({
+                "store": store.map(StoreId::as_str), "reason": reason.as_str(), "failure": reason.is_failure(),
+                "locations": line.tally.locations, "bytes": line.tally.bytes,
+                "detail": line.detail, "examples": line.examples,
+            })).collect::<Vec<_>>(),
+            "overtaken": self.overtaken,
+            "unrecorded": self.unrecorded,
+            "shared_check": { "living": self.living, "unreadable": self.living_unreadable },
+            "refusal": self.refusal.as_ref().map(ToString::to_string),
+            "failure": self.failure.as_ref().map(ToString::to_string),
+            "interrupted": self.interrupted,
+        })
+    }
+}
+
+impl std::fmt::Display for CycleReport {
+    /// One line, for the log and for `STATUS=`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tally { locations, bytes } = self.finished();
+        write!(f, "{locations} locations ({bytes} bytes) and {} images finished", self.images_finished)?;
+        let separate = |(store, reason, line): (Option<&StoreId>, Reason, &KeptLine)| {
+            let store = store.map_or("-", StoreId::as_str);
+            format!("{} {} ({store})", line.tally.locations, reason.as_str())
+        };
+        let kept: Vec<_> = self.kept.lines().map(separate).collect();
+        if !kept.is_empty() {
+            write!(f, "; kept: {}", kept.join(", "))?;
+        }
+        if self.interrupted {
+            f.write_str("; stopped before the end")?;
+        }
+        Ok(())
+    }
+}

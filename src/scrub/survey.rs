@@ -1,0 +1,185 @@
+//! The first half of a cycle: what is due, what else points to it, and what would stay. Reads only.
+//!
+//! Promises: memory is 8 bytes for each due location in each of the list, the lanes and the hashes, and a page of
+//! rows; nothing is deleted. A row that fails is kept and counted; only the database can fail the whole.
+
+use super::plan::{self, Decision, Keep, Policy, Reason};
+use super::report::{CycleReport, Example, Kept, Tally};
+use super::shared::{DueData, SharedData};
+use crate::catalog::{
+    BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
+};
+use crate::config::StoreId;
+use crate::store::Stores;
+
+/// Rows read in one statement.
+pub(super) const PAGE: usize = 500;
+
+/// `[scrubber] max_images_per_cycle` and `max_bytes_per_cycle`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Images.
+    pub images: Option<u64>,
+    /// Bytes. The oldest image goes in any case: else one that is larger would stay for ever.
+    pub bytes: Option<u64>,
+}
+
+/// What a cycle would do.
+pub struct Plan {
+    /// For each store, in [`Stores::all`]'s order: its due locations, oldest deletion first.
+    pub lanes: Vec<Vec<LocationId>>,
+    /// Images that only need to be recorded.
+    pub finishable: Vec<ImageId>,
+    /// What is due and must stay because it is shared.
+    pub shared: SharedData,
+    /// What is due to be deleted, the shared data not yet taken off.
+    pub due: Tally,
+    /// Images that `due` belongs to.
+    pub due_images: u64,
+    /// What stays, by store and reason.
+    pub kept: Kept,
+    /// Locations compared by the shared check.
+    pub living: u64,
+    /// Living locations whose data the shared check could not find out.
+    pub living_unreadable: u64,
+}
+
+/// Somebody who wants to hear of each location that stays: all of them so far, and the one.
+pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, Option<&StoreId>, &Example, &Keep) + Send);
+
+/// Surveys what is due. With nothing due, this is one statement.
+///
+/// # Errors
+/// The database's.
+pub async fn survey(
+    catalog: &dyn Catalog,
+    policy: &Policy<'_>,
+    limits: Limits,
+    notice: Notice<'_>,
+) -> Result<Plan, CatalogError> {
+    let Scan { locations, finishable } = catalog.scan(Scope::Due(policy.horizon)).await?;
+    let mut survey = Survey::new(policy.stores, limits);
+    for page in locations.chunks(PAGE) {
+        for row in catalog.locations(page).await? {
+            survey.see(&row, policy, notice);
+        }
+    }
+    // The lanes have it all; a million ids are 8 MB that the shared check can use.
+    drop(locations);
+    let mut living = survey.due_data.seal();
+    if survey.due.locations > 0 {
+        let see = &mut |row: LivingRow| living.see(&row, policy.keys, policy.stores);
+        catalog.living(policy.horizon, see).await?;
+    }
+    let (seen, unreadable) = (living.seen, living.unreadable);
+    Ok(Plan {
+        lanes: survey.lanes,
+        finishable,
+        shared: living.settle(policy.stores),
+        due: survey.due,
+        due_images: survey.budget.images,
+        kept: survey.kept,
+        living: seen,
+        living_unreadable: unreadable,
+    })
+}
+
+impl Plan {
+    /// Counts images for the guards; with nothing due there is nothing to guard, and no need to count.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn census(&self, catalog: &dyn Catalog) -> Result<Census, CatalogError> {
+        if self.due_images == 0 {
+            return Ok(Census { living: 0 });
+        }
+        catalog.census().await
+    }
+
+    /// Writes down what was planned.
+    pub(super) fn describe(&self, report: &mut CycleReport) {
+        report.planned = self.due;
+        report.planned_images = self.due_images;
+        report.kept = self.kept.clone();
+        report.living = self.living;
+        report.living_unreadable = self.living_unreadable;
+        if self.living_unreadable > 0 {
+            tracing::warn!(
+                "{} locations of living images cannot be decrypted, so it is unknown whether they share data with what \
+                 is due; see metadata_encryption_key",
+                self.living_unreadable
+            );
+        }
+    }
+}
+
+/// The plan as it grows, row by row.
+struct Survey {
+    lanes: Vec<Vec<LocationId>>,
+    due: Tally,
+    budget: Budget,
+    kept: Kept,
+    due_data: DueData,
+}
+
+impl Survey {
+    fn new(stores: &Stores, limits: Limits) -> Self {
+        Self {
+            lanes: stores.all().iter().map(|_| Vec::new()).collect(),
+            due: Tally::default(),
+            budget: Budget::new(limits),
+            kept: Kept::default(),
+            due_data: DueData::default(),
+        }
+    }
+
+    fn see(&mut self, row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>, notice: Notice<'_>) {
+        let (location, image) = plan::ids(row);
+        let bytes = plan::bytes(row);
+        let (keep, store) = match plan::decide(row, policy) {
+            Decision::Delete(resolved) if self.budget.admits(image, bytes) => {
+                self.lanes[resolved.store].push(location);
+                self.due.add(bytes);
+                self.due_data.add(&resolved.target);
+                return;
+            }
+            Decision::Delete(resolved) => (Keep::plain(Reason::Limit), Some(resolved.store)),
+            Decision::Keep(keep, store) => (keep, store),
+        };
+        let store = store.map(|store| policy.stores.all()[store].id());
+        let example = Example::of(location, image);
+        self.kept.add(store, &keep, bytes, &example);
+        notice(&self.kept, store, &example, &keep);
+    }
+}
+
+/// How much of [`Limits`] is left. Counts images by looking at the row before: a scan brings an image's rows together.
+pub(super) struct Budget {
+    limits: Limits,
+    images: u64,
+    bytes: u64,
+    image: Option<ImageId>,
+    exhausted: bool,
+}
+
+impl Budget {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, images: 0, bytes: 0, image: None, exhausted: false }
+    }
+
+    /// Whether a location still fits; whole images only, so that none is left half scrubbed.
+    pub(super) fn admits(&mut self, image: Option<&ImageId>, bytes: u64) -> bool {
+        if self.image.is_none() || self.image.as_ref() != image {
+            let more_images = self.limits.images.is_none_or(|limit| self.images < limit);
+            let more_bytes = self.limits.bytes.is_none_or(|limit| self.bytes.saturating_add(bytes) <= limit);
+            // Once reached it stays reached: a small image must not overtake a large one that has waited longer.
+            self.exhausted |= !(more_images && (more_bytes || self.images == 0));
+            self.images += u64::from(!self.exhausted);
+            self.image = image.cloned();
+        }
+        if !self.exhausted {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        !self.exhausted
+    }
+}

@@ -1,0 +1,124 @@
+//! The backends, behind one trait.
+//!
+//! Promises: a [`Store`] deletes only what a guard approved ([`Approved`] cannot be made elsewhere), answers in
+//! bounded time, says `absent` only of data whose container it has seen, and never names a credential. It fails by
+//! answering, per target: one target's trouble is not another's.
+//! To add a backend: one file with its `Store`, and one line in [`open_store`].
+
+mod datadir;
+mod file;
+mod http;
+mod outcome;
+mod routing;
+mod unsupported;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use outcome::{Answer, Outcome};
+pub use routing::Stores;
+
+use crate::config::{Config, StoreConfig, StoreId, StoreKind};
+use crate::location::{Location, Scheme};
+use crate::scrub::Approved;
+
+/// A backend that holds images' data.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The id under which Glance's config knows it.
+    fn id(&self) -> &StoreId;
+
+    /// The URI schemes that it serves.
+    fn schemes(&self) -> &'static [Scheme];
+
+    /// How much may be asked of it at once.
+    fn pace(&self) -> Pace;
+
+    /// What a location means to this store. Pure: reads the URI and the config, asks nobody.
+    ///
+    /// # Errors
+    /// The answer for a location that can never be deleted here: `malformed`, `forbidden`, `no_store`.
+    fn locate(&self, location: &Location) -> Result<Target, Answer>;
+
+    /// Whether a location without a store id is certainly this store's.
+    fn owns(&self, location: &Location) -> bool;
+
+    /// A few locations of living images: data that must be there. A store whose container shows none of them is
+    /// looking at the wrong one. Called once a cycle, before the first delete.
+    fn expect(&self, _witnesses: &[Location]) {}
+
+    /// Deletes, and answers for each target in order.
+    async fn delete(&self, targets: &[Approved]) -> Vec<Answer>;
+
+    /// Looks at itself without changing anything.
+    async fn check(&self) -> Vec<Finding>;
+}
+
+/// A lane's width and a call's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Calls at the same time.
+    pub workers: usize,
+    /// Targets in one call.
+    pub batch: usize,
+}
+
+/// Where one location's data lies.
+#[derive(Debug)]
+pub struct Target {
+    /// What the data lies in: a directory, a pool, a bucket. No credentials.
+    pub container: String,
+    /// The same for every spelling of a URI that means the same data, and different for any other data. `None` where
+    /// deleting takes nothing away, so that sharing does not matter.
+    pub identity: Option<String>,
+}
+
+/// One line of `--check`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// How it is.
+    pub state: State,
+    /// What was seen, and what to do.
+    pub detail: String,
+}
+
+/// How something is that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Works, but somebody should know.
+    Warning,
+    /// Does not work.
+    Fault,
+}
+
+impl State {
+    /// The word for people and machines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// Opens every configured store. Contacts nobody: a store that is down is found out by its own lane, alone.
+pub fn open(config: &Config) -> Stores {
+    let stores = config.stores.stores.iter().map(|store| open_store(store, config)).collect();
+    Stores::new(config.stores.multi, stores)
+}
+
+fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
+    let id = store.id.clone();
+    match &store.kind {
+        StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
+        StoreKind::Http => Arc::new(http::HttpStore::open(id)),
+        StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
+    }
+}

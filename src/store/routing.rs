@@ -1,0 +1,101 @@
+//! Which store a location belongs to (glance_store's `location.py` and `multi_backend.py`, without their guesses).
+//!
+//! Single-store mode: the store of the URI's scheme; `meta_data` is not looked at. Multi-store mode: the id in
+//! `meta_data`, under `store` or, in rows that Rocky and Stein wrote, `backend`; without one, the only store that
+//! certainly owns the URI. Whatever cannot be decided is `no_store`, never "not found": Glance's search through all
+//! backends ends in "not found in any", which its scrubber records as deleted.
+
+use std::sync::Arc;
+
+use super::{Answer, Outcome, Store, Target};
+use crate::location::Location;
+
+/// All configured stores.
+pub struct Stores {
+    multi: bool,
+    stores: Vec<Arc<dyn Store>>,
+}
+
+impl Stores {
+    /// Puts stores under one roof. `multi`: route by store id.
+    pub fn new(multi: bool, stores: Vec<Arc<dyn Store>>) -> Self {
+        Self { multi, stores }
+    }
+
+    /// The stores, in the order of the config.
+    pub fn all(&self) -> &[Arc<dyn Store>] {
+        &self.stores
+    }
+
+    /// Finds the store of a location; the index is that of [`Self::all`].
+    ///
+    /// # Errors
+    /// `no_store`, with what to change in the config or the row.
+    pub fn route(&self, location: &Location, meta_data: Option<&str>) -> Result<usize, Answer> {
+        if !self.multi {
+            return self.by_scheme(location);
+        }
+        match store_id(meta_data) {
+            Some(id) => self.by_id(location, &id),
+            None => self.by_ownership(location),
+        }
+    }
+
+    /// Every meaning that a location could have here, whatever store its row names: for finding out what else points
+    /// to some data, a row's wrong store id must not hide it.
+    pub fn meanings(&self, location: &Location) -> impl Iterator<Item = Target> {
+        let serving = self.stores.iter().filter(|store| store.schemes().contains(&location.scheme));
+        serving.filter_map(|store| store.locate(location).ok())
+    }
+
+    fn by_scheme(&self, location: &Location) -> Result<usize, Answer> {
+        let scheme = location.scheme;
+        self.stores.iter().position(|store| store.schemes().contains(&scheme)).ok_or_else(|| {
+            let kind = scheme.store_type();
+            no_store(format!("no store serves {}://; add {kind} to [glance_store] stores", scheme.as_str()))
+        })
+    }
+
+    fn by_id(&self, location: &Location, id: &str) -> Result<usize, Answer> {
+        let found = self.stores.iter().position(|store| store.id().as_str() == id);
+        let Some(index) = found else {
+            let id = harmless(id);
+            return Err(no_store(format!("its store id {id} is not in enabled_backends; was it renamed or removed?")));
+        };
+        if !self.stores[index].schemes().contains(&location.scheme) {
+            let scheme = location.scheme.as_str();
+            return Err(no_store(format!("store {id} does not serve {scheme}://; was its type changed?")));
+        }
+        Ok(index)
+    }
+
+    fn by_ownership(&self, location: &Location) -> Result<usize, Answer> {
+        let mut owners = (0..self.stores.len()).filter(|&index| {
+            self.stores[index].schemes().contains(&location.scheme) && self.stores[index].owns(location)
+        });
+        match (owners.next(), owners.count()) {
+            (Some(only), 0) => Ok(only),
+            (None, _) => Err(no_store("its meta_data names no store, and no configured store owns its URI".to_owned())),
+            (Some(_), others) => Err(no_store(format!(
+                "its meta_data names no store, and {} configured stores could own its URI",
+                others + 1
+            ))),
+        }
+    }
+}
+
+fn no_store(detail: String) -> Answer {
+    Answer::because(Outcome::NoStore, detail)
+}
+
+/// `meta_data` is JSON that users can write to: anything but an object with a string under the key means "none".
+fn store_id(meta_data: Option<&str>) -> Option<String> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(meta_data?).ok()?;
+    ["store", "backend"].iter().find_map(|key| Some(object.get(*key)?.as_str()?.to_owned()).filter(|id| !id.is_empty()))
+}
+
+/// A store id from a row, fit for a log line.
+fn harmless(id: &str) -> String {
+    let short: String = id.chars().filter(|letter| !letter.is_control()).take(64).collect();
+    format!("'{short}'")
+}
