@@ -156,6 +156,9 @@ where
     }
 
     async fn locations(&self, ids: &[LocationId]) -> Result<Vec<Result<LocationRow, BrokenRow>>, CatalogError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut query = QueryBuilder::new(format!(
             "SELECT {columns} FROM image_locations l LEFT JOIN images i ON i.id = l.image_id WHERE l.id IN (",
             columns = location_columns::<D>()
@@ -181,6 +184,9 @@ where
     }
 
     async fn images(&self, ids: &[ImageId]) -> Result<Vec<ImageRow>, CatalogError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut query = QueryBuilder::new(
             "SELECT i.id, i.name, i.owner, i.size, i.status, i.deleted, i.deleted_at FROM images i WHERE i.id IN (",
         );

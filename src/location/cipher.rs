@@ -153,6 +153,7 @@ mod tests {
             ("AAE", None),
             ("AA", None),
             ("AA=", None),
+            ("AA=ECAA=", None),
             ("A", None),
             ("AAECA===", None),
         ] {

@@ -213,6 +213,7 @@ mod tests {
             ("cinder://5f0c8a1e3d2b-4c6f-9a7d-0b1e2f3a4c5d-", "volume id"),
             ("vsphere://h/folder/a", "dsName or dcPath"),
             ("vsphere://h/folder/a?dcPath=dc&dsName=", "dsName or dcPath"),
+            ("vsphere://h/folder/a?dcPath=dc#&dsName=ds", "dsName or dcPath"),
             ("vsphere://h/?dcPath=dc&dsName=ds", "no path"),
             ("vsphere:///folder?dcPath=dc&dsName=ds", "no host"),
         ] {

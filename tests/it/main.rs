@@ -1,5 +1,8 @@
 //! The integration tests: one binary, so that it is linked once.
 #![cfg(test)] // always so; it is what lets clippy know that these modules are tests
 
+mod catalog;
+mod lanes;
 mod real_glance;
+mod scrub_once;
 mod support;

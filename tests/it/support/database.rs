@@ -61,6 +61,58 @@ impl Database {
     }
 }
 
+/// A connection that stays open, for transactions that get in the way of others. MariaDB and PostgreSQL only.
+pub struct Session {
+    runtime: tokio::runtime::Runtime,
+    connection: Open,
+}
+
+enum Open {
+    Mariadb(MySqlConnection),
+    Postgres(PgConnection),
+}
+
+impl Session {
+    /// Runs one statement.
+    pub fn execute(&mut self, sql: &str) {
+        let done = match &mut self.connection {
+            Open::Mariadb(connection) => {
+                self.runtime.block_on(raw_sql(AssertSqlSafe(sql)).execute(connection)).map(drop)
+            }
+            Open::Postgres(connection) => {
+                self.runtime.block_on(raw_sql(AssertSqlSafe(sql)).execute(connection)).map(drop)
+            }
+        };
+        done.unwrap_or_else(|e| panic!("{e}\nin: {sql}"));
+    }
+}
+
+impl Database {
+    /// Opens a connection that stays open.
+    pub fn session(&self) -> Session {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = for_sqlx(&self.url);
+        let connection = match self.engine {
+            Engine::Sqlite => panic!("a session would lock SQLite's one file"),
+            Engine::Mariadb => Open::Mariadb(runtime.block_on(MySqlConnection::connect(&url)).unwrap()),
+            Engine::Postgres => Open::Postgres(runtime.block_on(PgConnection::connect(&url)).unwrap()),
+        };
+        Session { runtime, connection }
+    }
+
+    /// Whether a transaction in this database waits for a lock.
+    pub fn someone_waits(&self) -> bool {
+        let sql = match self.engine {
+            Engine::Sqlite => return false,
+            Engine::Mariadb => "SELECT count(*) FROM information_schema.innodb_lock_waits",
+            Engine::Postgres => {
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            }
+        };
+        self.rows(sql) != [[Some("0".to_owned())]]
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         if let Kept::OnServer { admin, name } = &self.kept {

@@ -6,7 +6,9 @@
 pub mod binary;
 pub mod database;
 pub mod glance;
+pub mod rows;
 pub mod servers;
+pub mod site;
 pub mod snapshot;
 pub mod web;
 
