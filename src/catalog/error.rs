@@ -19,7 +19,10 @@ pub enum CatalogError {
     )]
     NoSchema(String),
     /// It may be read but not written.
-    #[error("the database cannot be written: {0}; grant UPDATE on images and image_locations")]
+    #[error(
+        "the database cannot be written: {0}; grant UPDATE on images and image_locations, on a server or file that is \
+         not read-only"
+    )]
     ReadOnly(String),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]

@@ -28,7 +28,7 @@ pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
 pub use survey::{Limits, Notice, Plan, survey};
 
-use crate::catalog::{CatalogError, Ledger};
+use crate::catalog::{CatalogError, Ledger, LocationId};
 use crate::config::Config;
 use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
@@ -154,6 +154,12 @@ impl Scrubber {
                     return Ok(report);
                 }
             };
+        // The last moment to find out that nothing could be recorded: after it, data goes.
+        if let Some(first) = lanes.iter().find_map(|ids| ids.first())
+            && let Err(error) = self.rehearse(*first).await
+        {
+            return Err((report, error));
+        }
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
         let common = Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop };
@@ -165,11 +171,16 @@ impl Scrubber {
         Ok(self.run_lanes(&common, &lanes, recorder).await)
     }
 
+    async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
+        let now = self.clock.now();
+        patience::retry("see whether deletions can be recorded", || self.ledger.rehearse(location, now)).await
+    }
+
     /// Runs all lanes beside the recorder and adds what the lanes left behind.
     async fn run_lanes(
         &self,
         common: &Lanes<'_>,
-        lanes: &[Vec<crate::catalog::LocationId>],
+        lanes: &[Vec<LocationId>],
         recorder: Recorder<'_>,
     ) -> CycleReport {
         let (sender, receiver) = mpsc::channel(record::QUEUE);
