@@ -6,6 +6,7 @@
 //! several times in a row is left alone until the next cycle. Fails only by the database.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -53,6 +54,7 @@ pub(super) struct Lanes<'a> {
     /// `scrub_pool_size`.
     pub pool: Option<&'a Semaphore>,
     pub stop: &'a CancellationToken,
+    pub patience: Duration,
 }
 
 /// A location in hand.
@@ -80,14 +82,20 @@ impl Lanes<'_> {
         let mut working = FuturesUnordered::new();
         let mut silent_calls = 0;
         let mut looked_at = 0;
+        let mut failure = None;
         loop {
-            let goes_on = !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
+            let goes_on =
+                failure.is_none() && !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
             if waiting.is_empty()
                 && goes_on
                 && let Some(portion) = portions.next()
             {
                 looked_at += portion.len();
-                waiting = self.look(lane, portion, pace.batch, &settled).await?;
+                match self.look(lane, portion, pace.batch, &settled).await {
+                    Ok(calls) => waiting = calls,
+                    // What is in hand is being deleted: it is waited for, so that it can still be recorded or counted.
+                    Err(error) => failure = Some(error),
+                }
             }
             while goes_on
                 && working.len() < pace.workers.max(1)
@@ -101,9 +109,12 @@ impl Lanes<'_> {
                     silent_calls = if silent { silent_calls + 1 } else { 0 };
                     hand_on(lane, in_hand, answers, &settled).await;
                 }
-                None if goes_on && (looked_at < ids.len() || !waiting.is_empty()) => {}
+                None if goes_on && failure.is_none() && (looked_at < ids.len() || !waiting.is_empty()) => {}
                 None => break,
             }
+        }
+        if let Some(error) = failure {
+            return Err(error);
         }
         let unasked: usize = waiting.iter().map(|(in_hand, _)| in_hand.len()).sum();
         Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
@@ -117,7 +128,8 @@ impl Lanes<'_> {
         batch: usize,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<VecDeque<Call>, CatalogError> {
-        let rows = patience::retry("read locations again", || self.catalog.locations(portion)).await?;
+        let read = || self.catalog.locations(portion);
+        let rows = patience::retry(self.patience, "read locations again", read).await?;
         let mut calls: VecDeque<Call> = VecDeque::new();
         for row in &rows {
             let (location, image) = plan::ids(row);

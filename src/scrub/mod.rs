@@ -73,6 +73,8 @@ pub struct Settings {
     pub guards: Guards,
     /// `scrub_pool_size`, where set.
     pub pool: Option<usize>,
+    /// `[scrubber] database_patience`.
+    pub patience: Duration,
 }
 
 impl Settings {
@@ -84,6 +86,7 @@ impl Settings {
             limits: Limits { images: own.max_images_per_cycle, bytes: own.max_bytes_per_cycle },
             guards: Guards { max_percent: own.max_percent_of_images, allow_empty },
             pool: config.scrub_pool_size,
+            patience: own.database_patience,
         }
     }
 }
@@ -162,9 +165,10 @@ impl Scrubber {
         }
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
-        let common = Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop };
-        let ledger = Arc::clone(&self.ledger);
-        let mut recorder = Recorder { ledger, policy, clock: self.clock.as_ref(), observer, report };
+        let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
+        let common =
+            Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop, patience };
+        let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         if let Err(error) = recorder.finish(&finishable).await {
             return Err((recorder.report, error));
         }
@@ -173,16 +177,12 @@ impl Scrubber {
 
     async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
         let now = self.clock.now();
-        patience::retry("see whether deletions can be recorded", || self.ledger.rehearse(location, now)).await
+        let rehearse = || self.ledger.rehearse(location, now);
+        patience::retry(self.settings.patience, "see whether deletions can be recorded", rehearse).await
     }
 
     /// Runs all lanes beside the recorder and adds what the lanes left behind.
-    async fn run_lanes(
-        &self,
-        common: &Lanes<'_>,
-        lanes: &[Vec<LocationId>],
-        recorder: Recorder<'_>,
-    ) -> CycleReport {
+    async fn run_lanes(&self, common: &Lanes<'_>, lanes: &[Vec<LocationId>], recorder: Recorder<'_>) -> CycleReport {
         let (sender, receiver) = mpsc::channel(record::QUEUE);
         let busy = lanes.iter().enumerate().filter(|(_, ids)| !ids.is_empty());
         let running: Vec<_> = busy

@@ -35,6 +35,7 @@ pub(super) struct Recorder<'a> {
     pub policy: &'a Policy<'a>,
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
+    pub patience: Duration,
     pub report: CycleReport,
 }
 
@@ -115,7 +116,7 @@ impl Recorder<'_> {
 
     async fn record(&self, batch: &Batch) -> Result<Recorded, CatalogError> {
         let now = self.clock.now();
-        patience::retry("record what was deleted", || self.ledger.record(batch, now)).await
+        patience::retry(self.patience, "record what was deleted", || self.ledger.record(batch, now)).await
     }
 
     fn settle(&mut self, one: &Settled) {
