@@ -70,8 +70,12 @@ impl Recorder<'_> {
         for page in images.chunks(BATCH) {
             let batch = Batch { gone: Vec::new(), images: page.to_vec() };
             let recorded = self.record(&batch).await?;
-            let unfinished = page.iter().filter(|image| !recorded.finished.contains(image));
-            self.report.images_unfinished.extend(unfinished.cloned());
+            let unfinished: Vec<_> = page.iter().filter(|image| !recorded.finished.contains(image)).cloned().collect();
+            // Another scrubber may have finished them since they were listed.
+            let read = || self.ledger.images(&unfinished);
+            let rows = patience::retry(self.patience, "read images again", read).await?;
+            let still_pending = rows.into_iter().filter(|row| row.status == "pending_delete");
+            self.report.images_unfinished.extend(still_pending.map(|row| row.id));
             self.count_finished(&recorded);
         }
         for image in self.report.images_unfinished.iter().take(LOGGED as usize) {
@@ -101,6 +105,11 @@ impl Recorder<'_> {
             }
         };
         for (location, status) in &recorded.overtaken {
+            if status == "deleted" {
+                // Another scrubber deleted it too, and was first to record it: what both wanted.
+                tracing::debug!(location_id = %location, "Location {location} was recorded by another scrubber");
+                continue;
+            }
             self.report.overtaken += 1;
             tracing::error!(
                 location_id = %location,
