@@ -15,6 +15,7 @@ mod shared;
 mod survey;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -166,8 +167,8 @@ impl Scrubber {
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
         let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
-        let common =
-            Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop, patience };
+        let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
+        let common = Lanes { catalog, policy, approval, pool, stop, patience, lost: AtomicU64::new(0) };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         if let Err(error) = recorder.finish(&finishable).await {
             return Err((recorder.report, error));
@@ -193,6 +194,13 @@ impl Scrubber {
             .collect();
         drop(sender);
         let (mut report, ends) = tokio::join!(recorder.run(receiver), join_all(running));
+        report.unrecorded += common.lost.load(Ordering::Relaxed);
+        if report.unrecorded > 0 {
+            tracing::error!(
+                "The data of {} locations was removed but could not be recorded; the next cycle will find it absent",
+                report.unrecorded
+            );
+        }
         for (lane, _, end) in ends {
             let store = self.stores.all()[lane].id();
             match end {

@@ -56,12 +56,6 @@ impl Recorder<'_> {
                 self.report.unrecorded += 1;
             }
         }
-        if self.report.unrecorded > 0 {
-            tracing::error!(
-                "The data of {} locations was removed but could not be recorded; the next cycle will find it absent",
-                self.report.unrecorded
-            );
-        }
         self.report
     }
 
