@@ -1,6 +1,8 @@
 //! From `[database]` to a pool of connections.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
@@ -14,6 +16,9 @@ use super::sql::SqlCatalog;
 use super::{Catalog, CatalogError, Ledger};
 use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
 
+/// How long a connection may take where the URL has no `connect_timeout`: PyMySQL's default. libpq would wait for ever.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -25,10 +30,7 @@ enum Access {
 ///
 /// # Errors
 /// Says what is missing; see [`CatalogError`].
-pub async fn open_read_only(
-    config: &DatabaseConfig,
-    deadline: std::time::Duration,
-) -> Result<Arc<dyn Catalog>, CatalogError> {
+pub async fn open_read_only(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Catalog>, CatalogError> {
     Ok(connect(config, deadline, Access::ReadOnly).await?.reader())
 }
 
@@ -36,15 +38,11 @@ pub async fn open_read_only(
 ///
 /// # Errors
 /// Says what is missing; see [`CatalogError`].
-pub async fn open(config: &DatabaseConfig, deadline: std::time::Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
     connect(config, deadline, Access::ReadWrite).await
 }
 
-async fn connect(
-    config: &DatabaseConfig,
-    deadline: std::time::Duration,
-    access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -52,14 +50,11 @@ async fn connect(
     }
 }
 
-async fn sqlite(
-    config: &DatabaseConfig,
-    deadline: std::time::Duration,
-    access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
+    look_at_file(path)?;
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(access == Access::ReadOnly)
@@ -79,10 +74,21 @@ async fn sqlite(
     Ok(Arc::new(SqlCatalog::<SqliteDialect>::new(pool, deadline)))
 }
 
+/// Fails where no waiting helps and SQLite would only say "unable to open", or "disk I/O error" of a directory.
+fn look_at_file(path: &Path) -> Result<(), CatalogError> {
+    let no_file = |what: String| CatalogError::NoFile { path: path.to_owned(), what };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(no_file("is a directory".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(no_file("does not exist".to_owned())),
+        Err(error) => Err(no_file(format!("cannot be looked at: {error}"))),
+    }
+}
+
 async fn mysql(
     config: &DatabaseConfig,
     server: &ServerUrl,
-    deadline: std::time::Duration,
+    deadline: Duration,
     access: Access,
 ) -> Result<Arc<dyn Ledger>, CatalogError> {
     let mut options = MySqlConnectOptions::new()
@@ -122,7 +128,7 @@ async fn mysql(
     let pool = MySqlPoolOptions::new()
         .max_connections(pool_size(config))
         .max_lifetime(config.recycle)
-        .acquire_timeout(deadline)
+        .acquire_timeout(deadline.min(CONNECT))
         .after_connect(move |connection, _| {
             let session = Arc::clone(&session);
             Box::pin(async move {
@@ -132,8 +138,7 @@ async fn mysql(
                 Ok(())
             })
         });
-    // A pool hides why it cannot connect behind its own time-out; one plain connection first says it.
-    within("connect", server.connect_timeout.unwrap_or(deadline), options.connect()).await?.close().await?;
+    first_connection(server, deadline, options.connect()).await?;
     let pool = within("connect", deadline, pool.connect_with(options)).await?;
     Ok(Arc::new(SqlCatalog::<MysqlDialect>::new(pool, deadline)))
 }
@@ -157,7 +162,7 @@ fn mysql_session(config: &DatabaseConfig, access: Access) -> Vec<String> {
 async fn postgres(
     config: &DatabaseConfig,
     server: &ServerUrl,
-    deadline: std::time::Duration,
+    deadline: Duration,
     access: Access,
 ) -> Result<Arc<dyn Ledger>, CatalogError> {
     let mut options = PgConnectOptions::new_without_pgpass()
@@ -194,11 +199,36 @@ async fn postgres(
     if access == Access::ReadOnly {
         options = options.options([("default_transaction_read_only", "on")]);
     }
-    within("connect", server.connect_timeout.unwrap_or(deadline), options.connect()).await?.close().await?;
-    let pool =
-        PgPoolOptions::new().max_connections(pool_size(config)).max_lifetime(config.recycle).acquire_timeout(deadline);
+    first_connection(server, deadline, options.connect()).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(pool_size(config))
+        .max_lifetime(config.recycle)
+        .acquire_timeout(deadline.min(CONNECT));
     let pool = within("connect", deadline, pool.connect_with(options)).await?;
     Ok(Arc::new(SqlCatalog::<PostgresDialect>::new(pool, deadline)))
+}
+
+/// Connects once. A pool hides why it cannot connect behind its own time-out; one plain connection first says it.
+async fn first_connection<C: Connection>(
+    server: &ServerUrl,
+    deadline: Duration,
+    connecting: impl Future<Output = sqlx::Result<C>>,
+) -> Result<(), CatalogError> {
+    let place = match &server.socket {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}{}", server.host, server.port.map(|port| format!(":{port}")).unwrap_or_default()),
+    };
+    let limit = server.connect_timeout.unwrap_or(deadline.min(CONNECT));
+    let connected = match tokio::time::timeout(limit, connecting).await {
+        Ok(connected) => connected.map_err(CatalogError::from),
+        Err(_) => Err(CatalogError::Unreachable(format!("no greeting within {} s", limit.as_secs()))),
+    };
+    let connection = connected.map_err(|error| match error {
+        CatalogError::Unreachable(reason) => CatalogError::Unreachable(format!("{place}: {reason}")),
+        CatalogError::Statement(reason) => CatalogError::Statement(format!("{place}: {reason}")),
+        other => other,
+    })?;
+    Ok(connection.close().await?)
 }
 
 fn pool_size(config: &DatabaseConfig) -> u32 {

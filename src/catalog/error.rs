@@ -1,5 +1,6 @@
 //! What can go wrong with the database, and whether trying again helps.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -10,6 +11,14 @@ pub enum CatalogError {
     /// No connection, or it broke.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
+    /// The SQLite file of the URL is not there, or is no file. SQLAlchemy would make an empty one.
+    #[error("there is no database: {} {what}; see [database] connection", .path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        what: String,
+    },
     /// The server said no to user, password or database.
     #[error("the database refused the login: {0}; see [database] connection")]
     LoginRefused(String),
@@ -19,7 +28,10 @@ pub enum CatalogError {
     )]
     NoSchema(String),
     /// It may be read but not written.
-    #[error("the database cannot be written: {0}; grant UPDATE on images and image_locations")]
+    #[error(
+        "the database cannot be written: {0}; grant UPDATE on images and image_locations, on a server or file that is \
+         not read-only"
+    )]
     ReadOnly(String),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]
@@ -93,6 +105,7 @@ fn of_code(code: &str, text: String) -> CatalogError {
 pub(super) fn describe(error: &sqlx::Error) -> String {
     let text = match error {
         sqlx::Error::Database(database) => database.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
         sqlx::Error::Tls(_) if error.to_string().contains("mysql-rsa") => {
             "the server asks for RSA-encrypted passwords (caching_sha2_password without TLS); use ssl_ca in the URL"

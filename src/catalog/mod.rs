@@ -128,6 +128,11 @@ pub trait Ledger: Catalog {
     /// a deadlock. Doing it twice is harmless.
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError>;
 
+    /// Does what [`Ledger::record`] does with a location and takes it back: whether deletions can be recorded at all,
+    /// to be asked before the first one. A missing grant, a read-only server or file is found out in no other way on
+    /// all databases.
+    async fn rehearse(&self, location: LocationId, now: DateTime<Utc>) -> Result<(), CatalogError>;
+
     /// The same connection seen as the read side.
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog>;
 }

@@ -51,28 +51,48 @@ impl<D: Dialect> SqlCatalog<D> {
 
     /// The transaction of [`Ledger::record`], once.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut recorded = Recorded::default();
         let mut transaction = within("begin", self.deadline, self.pool.begin()).await?;
+        let recorded = self.mark(&mut transaction, batch, now).await?;
+        // Killed before this line: nothing is recorded, and the next pass finds the data `absent`.
+        within("commit", self.deadline, transaction.commit()).await?;
+        Ok(recorded)
+    }
+
+    /// The transaction of [`Ledger::rehearse`], once. The images' statement runs on no row: that it may run at all is
+    /// the question, and Glance's API need not wait for the row.
+    async fn try_rehearse(&self, location: LocationId, now: DateTime<Utc>) -> Result<(), CatalogError> {
+        let batch = Batch { gone: vec![location], images: vec![ImageId(String::new())] };
+        let mut transaction = within("begin", self.deadline, self.pool.begin()).await?;
+        self.mark(&mut transaction, &batch, now).await?;
+        within("roll back", self.deadline, transaction.rollback()).await
+    }
+
+    /// Marks a batch, and looks at what was not ours to mark.
+    async fn mark(
+        &self,
+        transaction: &mut Transaction<'static, D::Db>,
+        batch: &Batch,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, CatalogError> {
+        let mut recorded = Recorded::default();
         if !batch.gone.is_empty() {
             let update = mark_locations::<D>(&batch.gone, now);
-            recorded.locations = self.run(&mut transaction, "mark locations deleted", update).await?;
+            recorded.locations = self.run(transaction, "mark locations deleted", update).await?;
         }
         let mut finished = 0;
         if !batch.images.is_empty() {
             let update = mark_images::<D>(&batch.images, now);
-            finished = self.run(&mut transaction, "mark images deleted", update).await?;
+            finished = self.run(transaction, "mark images deleted", update).await?;
         }
         // The usual case needs no more: everything of the batch was ours to record.
         if recorded.locations < batch.gone.len() as u64 {
-            recorded.overtaken = self.not_ours(&mut transaction, &batch.gone, now).await?;
+            recorded.overtaken = self.not_ours(transaction, &batch.gone, now).await?;
         }
         recorded.finished = if finished == batch.images.len() as u64 {
             batch.images.clone()
         } else {
-            self.finished_of(&mut transaction, &batch.images, now).await?
+            self.finished_of(transaction, &batch.images, now).await?
         };
-        // Killed before this line: nothing is recorded, and the next pass finds the data `absent`.
-        within("commit", self.deadline, transaction.commit()).await?;
         Ok(recorded)
     }
 
@@ -240,6 +260,10 @@ where
             return Ok(Recorded::default());
         }
         retry_conflicts(|| self.try_record(batch, now)).await
+    }
+
+    async fn rehearse(&self, location: LocationId, now: DateTime<Utc>) -> Result<(), CatalogError> {
+        retry_conflicts(|| self.try_rehearse(location, now)).await
     }
 
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog> {

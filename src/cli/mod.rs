@@ -32,8 +32,8 @@ pub fn main() -> Exit {
     };
     if args.version {
         return match writeln!(std::io::stdout(), "{}", env!("CARGO_PKG_VERSION")) {
-            Ok(()) => Exit::Clean,
-            Err(_) => Exit::Unexpected,
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Unexpected,
+            _ => Exit::Clean,
         };
     }
     match prepare(&args) {

@@ -1,6 +1,6 @@
 //! `--once`: one cycle, then a summary.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,13 +26,17 @@ pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, ter
         }
     };
     let stop = CancellationToken::new();
+    let first_signal = OnceLock::new();
     let bar = Bar::new(terminal);
     let report = tokio::select! {
         report = scrubber.cycle(&bar, &stop) => report,
-        exit = second_signal(&stop) => return exit,
+        exit = second_signal(&stop, &first_signal) => return exit,
     };
     drop(bar);
-    tracing::info!("Cycle finished: {report}");
+    match &report.failure {
+        None => tracing::info!("Cycle finished: {report}"),
+        Some(error) => tracing::error!("The cycle ended early: {error} ({report})"),
+    }
     let shown = match format {
         Some(format) => summary::print(&report, format),
         None if std::io::IsTerminal::is_terminal(&std::io::stdout()) => summary::print(&report, Format::Table),
@@ -41,7 +45,7 @@ pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, ter
     if let Err(OutputError::Io(error)) = shown {
         tracing::warn!("The summary could not be printed: {error}");
     }
-    exit_of(&report)
+    exit_of(&report, first_signal.into_inner())
 }
 
 async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, String)> {
@@ -68,8 +72,8 @@ async fn connect(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn 
     }
 }
 
-/// The first SIGINT or SIGTERM asks the cycle to stop; this returns at the second.
-async fn second_signal(stop: &CancellationToken) -> Exit {
+/// The first SIGINT or SIGTERM asks the cycle to stop and is noted in `first`; this returns at the second.
+async fn second_signal(stop: &CancellationToken, first: &OnceLock<Exit>) -> Exit {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::warn!("Signals cannot be caught; a signal ends the run at once");
@@ -85,20 +89,21 @@ async fn second_signal(stop: &CancellationToken) -> Exit {
             return exit;
         }
         tracing::warn!("Stopping: what is in hand is finished and recorded; a second signal stops at once");
+        // Set once: a second signal does not come here.
+        first.get_or_init(|| exit);
         stop.cancel();
     }
 }
 
-fn exit_of(report: &CycleReport) -> Exit {
-    if let Some(error) = &report.failure {
-        tracing::error!("The cycle ended early: {error}");
+fn exit_of(report: &CycleReport, signal: Option<Exit>) -> Exit {
+    if report.failure.is_some() {
         return Exit::Database;
     }
     if report.refusal.is_some() {
         return Exit::Refused;
     }
     if report.interrupted {
-        return Exit::Terminated;
+        return signal.unwrap_or(Exit::Terminated);
     }
     let attention = report.kept.failures() > 0 || report.overtaken > 0 || !report.images_unfinished.is_empty();
     if attention { Exit::Attention } else { Exit::Clean }

@@ -30,6 +30,8 @@ pub struct ScrubberConfig {
     pub store_deadline: Duration,
     /// Deadline of one statement to the database. Default 60 s.
     pub database_deadline: Duration,
+    /// How long a cycle waits for a database that went away under it. Default 60 s.
+    pub database_patience: Duration,
 }
 
 pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
@@ -44,6 +46,7 @@ pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
         file_marker: file_marker(reader),
         store_deadline: seconds(reader, "store_deadline"),
         database_deadline: seconds(reader, "database_deadline"),
+        database_patience: seconds(reader, "database_patience"),
     }
 }
 

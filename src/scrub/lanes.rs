@@ -6,6 +6,8 @@
 //! several times in a row is left alone until the next cycle. Fails only by the database.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -53,6 +55,9 @@ pub(super) struct Lanes<'a> {
     /// `scrub_pool_size`.
     pub pool: Option<&'a Semaphore>,
     pub stop: &'a CancellationToken,
+    pub patience: Duration,
+    /// Locations whose data is gone and whose outcome nobody took any more.
+    pub lost: AtomicU64,
 }
 
 /// A location in hand.
@@ -80,14 +85,20 @@ impl Lanes<'_> {
         let mut working = FuturesUnordered::new();
         let mut silent_calls = 0;
         let mut looked_at = 0;
+        let mut failure = None;
         loop {
-            let goes_on = !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
+            let goes_on =
+                failure.is_none() && !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
             if waiting.is_empty()
                 && goes_on
                 && let Some(portion) = portions.next()
             {
                 looked_at += portion.len();
-                waiting = self.look(lane, portion, pace.batch, &settled).await?;
+                match self.look(lane, portion, pace.batch, &settled).await {
+                    Ok(calls) => waiting = calls,
+                    // What is in hand is being deleted: it is waited for, so that it can still be recorded or counted.
+                    Err(error) => failure = Some(error),
+                }
             }
             while goes_on
                 && working.len() < pace.workers.max(1)
@@ -99,11 +110,14 @@ impl Lanes<'_> {
                 Some((in_hand, answers)) => {
                     let silent = answers.iter().all(|answer| answer.outcome == Outcome::Unavailable);
                     silent_calls = if silent { silent_calls + 1 } else { 0 };
-                    hand_on(lane, in_hand, answers, &settled).await;
+                    self.hand_on(lane, in_hand, answers, &settled).await;
                 }
-                None if goes_on && (looked_at < ids.len() || !waiting.is_empty()) => {}
+                None if goes_on && failure.is_none() && (looked_at < ids.len() || !waiting.is_empty()) => {}
                 None => break,
             }
+        }
+        if let Some(error) = failure {
+            return Err(error);
         }
         let unasked: usize = waiting.iter().map(|(in_hand, _)| in_hand.len()).sum();
         Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
@@ -117,7 +131,8 @@ impl Lanes<'_> {
         batch: usize,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<VecDeque<Call>, CatalogError> {
-        let rows = patience::retry("read locations again", || self.catalog.locations(portion)).await?;
+        let read = || self.catalog.locations(portion);
+        let rows = patience::retry(self.patience, "read locations again", read).await?;
         let mut calls: VecDeque<Call> = VecDeque::new();
         for row in &rows {
             let (location, image) = plan::ids(row);
@@ -132,7 +147,7 @@ impl Lanes<'_> {
                         call.1.push(approved);
                     }
                 }
-                Err(keep) => send(settled, in_hand.settled(lane, End::Kept(keep))).await,
+                Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,
             }
         }
         Ok(calls)
@@ -146,6 +161,24 @@ impl Lanes<'_> {
         };
         let answers = store.delete(&approved).await;
         (in_hand, answers)
+    }
+
+    async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
+        let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
+        let mut answers = answers.into_iter();
+        for in_hand in in_hand {
+            let answer = answers.next().unwrap_or_else(unanswered);
+            let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
+            self.send(settled, in_hand.settled(lane, end)).await;
+        }
+    }
+
+    /// A closed channel means that the recorder gave up on the database; it has said so.
+    async fn send(&self, settled: &mpsc::Sender<Settled>, one: Settled) {
+        let gone = matches!(one.end, End::Gone(_));
+        if settled.send(one).await.is_err() && gone {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn left(&self, locations: u64, silent_calls: u32) -> Left {
@@ -166,19 +199,4 @@ impl InHand {
     fn settled(self, lane: usize, end: End) -> Settled {
         Settled { location: self.location, image: self.image, lane, bytes: self.bytes, end }
     }
-}
-
-async fn hand_on(lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
-    let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
-    let mut answers = answers.into_iter();
-    for in_hand in in_hand {
-        let answer = answers.next().unwrap_or_else(unanswered);
-        let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
-        send(settled, in_hand.settled(lane, end)).await;
-    }
-}
-
-/// A closed channel means that the recorder gave up on the database; it has said so.
-async fn send(settled: &mpsc::Sender<Settled>, one: Settled) {
-    let _ = settled.send(one).await;
 }

@@ -15,6 +15,7 @@ mod shared;
 mod survey;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -28,7 +29,7 @@ pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
 pub use survey::{Limits, Notice, Plan, survey};
 
-use crate::catalog::{CatalogError, Ledger};
+use crate::catalog::{CatalogError, Ledger, LocationId};
 use crate::config::Config;
 use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub guards: Guards,
     /// `scrub_pool_size`, where set.
     pub pool: Option<usize>,
+    /// `[scrubber] database_patience`.
+    pub patience: Duration,
 }
 
 impl Settings {
@@ -84,6 +87,7 @@ impl Settings {
             limits: Limits { images: own.max_images_per_cycle, bytes: own.max_bytes_per_cycle },
             guards: Guards { max_percent: own.max_percent_of_images, allow_empty },
             pool: config.scrub_pool_size,
+            patience: own.database_patience,
         }
     }
 }
@@ -154,24 +158,32 @@ impl Scrubber {
                     return Ok(report);
                 }
             };
+        // The last moment to find out that nothing could be recorded: after it, data goes.
+        if let Some(first) = lanes.iter().find_map(|ids| ids.first())
+            && let Err(error) = self.rehearse(*first).await
+        {
+            return Err((report, error));
+        }
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
-        let common = Lanes { catalog: catalog.as_ref(), policy, approval: &approval, pool: pool.as_ref(), stop };
-        let ledger = Arc::clone(&self.ledger);
-        let mut recorder = Recorder { ledger, policy, clock: self.clock.as_ref(), observer, report };
+        let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
+        let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
+        let common = Lanes { catalog, policy, approval, pool, stop, patience, lost: AtomicU64::new(0) };
+        let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         if let Err(error) = recorder.finish(&finishable).await {
             return Err((recorder.report, error));
         }
         Ok(self.run_lanes(&common, &lanes, recorder).await)
     }
 
+    async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
+        let now = self.clock.now();
+        let rehearse = || self.ledger.rehearse(location, now);
+        patience::retry(self.settings.patience, "see whether deletions can be recorded", rehearse).await
+    }
+
     /// Runs all lanes beside the recorder and adds what the lanes left behind.
-    async fn run_lanes(
-        &self,
-        common: &Lanes<'_>,
-        lanes: &[Vec<crate::catalog::LocationId>],
-        recorder: Recorder<'_>,
-    ) -> CycleReport {
+    async fn run_lanes(&self, common: &Lanes<'_>, lanes: &[Vec<LocationId>], recorder: Recorder<'_>) -> CycleReport {
         let (sender, receiver) = mpsc::channel(record::QUEUE);
         let busy = lanes.iter().enumerate().filter(|(_, ids)| !ids.is_empty());
         let running: Vec<_> = busy
@@ -182,6 +194,13 @@ impl Scrubber {
             .collect();
         drop(sender);
         let (mut report, ends) = tokio::join!(recorder.run(receiver), join_all(running));
+        report.unrecorded += common.lost.load(Ordering::Relaxed);
+        if report.unrecorded > 0 {
+            tracing::error!(
+                "The data of {} locations was removed but could not be recorded; the next cycle will find it absent",
+                report.unrecorded
+            );
+        }
         for (lane, _, end) in ends {
             let store = self.stores.all()[lane].id();
             match end {

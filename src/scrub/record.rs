@@ -35,6 +35,7 @@ pub(super) struct Recorder<'a> {
     pub policy: &'a Policy<'a>,
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
+    pub patience: Duration,
     pub report: CycleReport,
 }
 
@@ -55,12 +56,6 @@ impl Recorder<'_> {
                 self.report.unrecorded += 1;
             }
         }
-        if self.report.unrecorded > 0 {
-            tracing::error!(
-                "The data of {} locations was removed but could not be recorded; the next cycle will find it absent",
-                self.report.unrecorded
-            );
-        }
         self.report
     }
 
@@ -69,8 +64,12 @@ impl Recorder<'_> {
         for page in images.chunks(BATCH) {
             let batch = Batch { gone: Vec::new(), images: page.to_vec() };
             let recorded = self.record(&batch).await?;
-            let unfinished = page.iter().filter(|image| !recorded.finished.contains(image));
-            self.report.images_unfinished.extend(unfinished.cloned());
+            let unfinished: Vec<_> = page.iter().filter(|image| !recorded.finished.contains(image)).cloned().collect();
+            // Another scrubber may have finished them since they were listed.
+            let read = || self.ledger.images(&unfinished);
+            let rows = patience::retry(self.patience, "read images again", read).await?;
+            let still_pending = rows.into_iter().filter(|row| row.status == "pending_delete");
+            self.report.images_unfinished.extend(still_pending.map(|row| row.id));
             self.count_finished(&recorded);
         }
         for image in self.report.images_unfinished.iter().take(LOGGED as usize) {
@@ -100,6 +99,11 @@ impl Recorder<'_> {
             }
         };
         for (location, status) in &recorded.overtaken {
+            if status == "deleted" {
+                // Another scrubber deleted it too, and was first to record it: what both wanted.
+                tracing::debug!(location_id = %location, "Location {location} was recorded by another scrubber");
+                continue;
+            }
             self.report.overtaken += 1;
             tracing::error!(
                 location_id = %location,
@@ -115,7 +119,7 @@ impl Recorder<'_> {
 
     async fn record(&self, batch: &Batch) -> Result<Recorded, CatalogError> {
         let now = self.clock.now();
-        patience::retry("record what was deleted", || self.ledger.record(batch, now)).await
+        patience::retry(self.patience, "record what was deleted", || self.ledger.record(batch, now)).await
     }
 
     fn settle(&mut self, one: &Settled) {

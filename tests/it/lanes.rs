@@ -110,7 +110,8 @@ fn cycle(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>, stop: &C
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let grace = Duration::from_secs(3600);
-        let settings = Settings { grace, limits: Limits::default(), guards: Guards::default(), pool };
+        let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
+        let settings = Settings { grace, limits, guards, pool, patience };
         let scrubber = Scrubber {
             ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             stores: Stores::new(true, stores),

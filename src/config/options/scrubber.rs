@@ -40,6 +40,13 @@ pub(super) const OPTIONS: &[O] = &[
     O::int("database_deadline", "Seconds after which a statement to the database is given up.")
         .within(1, SECONDS_MAX)
         .or("60"),
+    O::int(
+        "database_patience",
+        "Seconds that a cycle waits for a database that went away under it. Then the cycle ends; what it deleted and \
+         could not record, the next one finds absent.",
+    )
+    .within(0, SECONDS_MAX)
+    .or("60"),
     O::new(
         "old_encryption_keys",
         Kind::Multi,
