@@ -36,7 +36,7 @@ pub enum Detail {
 pub async fn fill(cloud: &Cloud, place: &Place, detail: Detail) -> Result<()> {
     let mut database = place.fresh().await?;
     let before = match &database {
-        Database::Sqlite(_) => "PRAGMA synchronous = OFF",
+        Database::Sqlite(_) => "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; PRAGMA cache_size = -1000000",
         Database::Mariadb(_) => "SET SESSION unique_checks = 0, foreign_key_checks = 0",
         Database::Postgres(_) => "SET synchronous_commit = off",
     };
