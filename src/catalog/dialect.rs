@@ -20,10 +20,6 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// `l.id` as an expression that decodes as 64 bits.
     const LOCATION_ID: &'static str;
 
-    /// Makes the planner start a join with the table that is written first. MySQL would start from the side that it
-    /// believes smaller, which for `status <> 'pending_delete'` is a guess.
-    const JOIN_AS_WRITTEN: &'static str = "JOIN";
-
     /// A time as this engine's column keeps it.
     fn bind_time(query: &mut QueryBuilder<Self::Db>, at: NaiveDateTime);
     /// A time as the boundary of a comparison, in whole seconds.
@@ -94,7 +90,6 @@ impl Dialect for SqliteDialect {
     plumbing!(Sqlite);
 
     const LOCATION_ID: &'static str = "l.id";
-    const JOIN_AS_WRITTEN: &'static str = "CROSS JOIN";
 
     fn bind_time(query: &mut QueryBuilder<Sqlite>, at: NaiveDateTime) {
         query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.6f").to_string());
@@ -113,7 +108,6 @@ impl Dialect for MysqlDialect {
     plumbing!(MySql);
 
     const LOCATION_ID: &'static str = "l.id";
-    const JOIN_AS_WRITTEN: &'static str = "STRAIGHT_JOIN";
 
     /// Whole seconds: MySQL would round a fraction up, into the future; MariaDB cuts it off.
     fn bind_time(query: &mut QueryBuilder<MySql>, at: NaiveDateTime) {

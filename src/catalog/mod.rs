@@ -86,8 +86,8 @@ pub trait Catalog: Send + Sync {
     /// Rows by primary key, with their image's row. Ids that are gone are left out; the order is `ids`' order.
     async fn locations(&self, ids: &[LocationId]) -> Result<Vec<Result<LocationRow, BrokenRow>>, CatalogError>;
 
-    /// Image rows by id, for a listing.
-    async fn images(&self, ids: &[ImageId]) -> Result<Vec<ImageRow>, CatalogError>;
+    /// Image rows by id, for a listing; with each, whether a location of it is not `deleted`.
+    async fn images(&self, ids: &[ImageId]) -> Result<Vec<(ImageRow, bool)>, CatalogError>;
 
     /// Streams every location that must keep its data: all that is neither deleted nor due within `horizon`.
     /// Returns how many there were.

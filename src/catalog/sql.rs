@@ -203,19 +203,23 @@ where
         Ok(rows)
     }
 
-    async fn images(&self, ids: &[ImageId]) -> Result<Vec<ImageRow>, CatalogError> {
+    async fn images(&self, ids: &[ImageId]) -> Result<Vec<(ImageRow, bool)>, CatalogError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let mut query = QueryBuilder::new(
-            "SELECT i.id, i.name, i.owner, i.size, i.status, i.deleted, i.deleted_at FROM images i WHERE i.id IN (",
+            "SELECT i.id, i.name, i.owner, i.size, i.status, i.deleted, i.deleted_at, \
+             (SELECT COUNT(*) FROM image_locations l WHERE l.image_id = i.id AND l.status <> 'deleted') \
+             FROM images i WHERE i.id IN (",
         );
         push_texts::<D>(&mut query, ids);
         query.push(")");
         let mut rows = Vec::with_capacity(ids.len());
         let visit = &mut |row: &_| {
             // A broken image row has no location to delete; leaving it out of a listing loses nothing.
-            rows.extend(image_row::<D>(row, 0).ok().flatten());
+            if let Ok(Some(image)) = image_row::<D>(row, 0) {
+                rows.push((image, D::int(row, 7)?.unwrap_or_default() > 0));
+            }
             Ok(())
         };
         self.each_row("read a page of images", self.deadline, query, visit).await?;
@@ -273,7 +277,8 @@ where
 
 /// Two sides of one statement: pending images with their pending locations (or none: those are only to be finished),
 /// and pending locations whose image is not pending (the Python scrubber never sees them). Of the second, those that
-/// Python's `--restore` left behind come too, so that they are reported; the plan keeps them.
+/// Python's `--restore` left behind come too, and those whose image has no row, so that they are reported; the plan
+/// keeps them.
 fn scan_query<D: Dialect>(scope: Scope) -> QueryBuilder<D::Db> {
     let mut query = QueryBuilder::new(format!(
         "SELECT {id} AS location_id, i.id AS image_id, i.deleted_at AS due_from \
@@ -283,17 +288,17 @@ fn scan_query<D: Dialect>(scope: Scope) -> QueryBuilder<D::Db> {
     ));
     if let Scope::Due(horizon) = scope {
         query.push(" AND i.deleted = true AND ");
-        push_due_or_skewed::<D>(&mut query, "i.deleted_at", horizon);
+        // An image without a pending location is only to be finished: when it is due, and not when its clock is wrong.
+        push_due_or_skewed::<D>(&mut query, "i.deleted_at", "l.id IS NOT NULL AND ", horizon);
     }
     query.push(format_args!(
-        " UNION ALL SELECT {id}, i.id, l.deleted_at FROM image_locations l {join} images i \
-         ON i.id = l.image_id WHERE l.status = 'pending_delete' AND i.status <> 'pending_delete'",
+        " UNION ALL SELECT {id}, COALESCE(i.id, l.image_id), l.deleted_at FROM image_locations l LEFT JOIN images i \
+         ON i.id = l.image_id WHERE l.status = 'pending_delete' AND (i.id IS NULL OR i.status <> 'pending_delete')",
         id = D::LOCATION_ID,
-        join = D::JOIN_AS_WRITTEN,
     ));
     if let Scope::Due(horizon) = scope {
         query.push(" AND ");
-        push_due_or_skewed::<D>(&mut query, "l.deleted_at", horizon);
+        push_due_or_skewed::<D>(&mut query, "l.deleted_at", "", horizon);
     }
     // By image within an instant, so that a reader can count images by looking at the row before.
     query.push(" ORDER BY due_from, image_id, location_id");
@@ -319,10 +324,10 @@ fn living_query<D: Dialect>(horizon: Horizon) -> QueryBuilder<D::Db> {
     query
 }
 
-fn push_due_or_skewed<D: Dialect>(query: &mut QueryBuilder<D::Db>, column: &str, horizon: Horizon) {
+fn push_due_or_skewed<D: Dialect>(query: &mut QueryBuilder<D::Db>, column: &str, if_skewed: &str, horizon: Horizon) {
     query.push(format_args!("({column} < "));
     D::bind_second(query, end_of_second(horizon.due));
-    query.push(format_args!(" OR {column} > "));
+    query.push(format_args!(" OR {if_skewed}{column} > "));
     D::bind_second(query, horizon.skew.naive_utc());
     query.push(")");
 }

@@ -7,18 +7,20 @@ use futures::future::join_all;
 use crate::catalog::{self, CatalogError, Scope};
 use crate::config::{Config, DatabaseUrl};
 use crate::exit::Exit;
+use crate::location::Keyring;
 use crate::observe::output::{Cell, Format, ListWriter, Listing, OutputError};
-use crate::store::{self, Finding, State};
+use crate::scrub::{self, Clock, Policy, Settings, SystemClock};
+use crate::store::{self, Finding, State, Stores};
 
 const LISTING: Listing<3> = Listing { kind: "check", rows: "findings", columns: ["subject", "state", "detail"] };
 
 /// Reads everything, changes nothing.
 pub async fn run(config: &Config, format: Format) -> Exit {
-    let (database, exit) = match look_at_database(config).await {
+    let stores = store::open(config);
+    let (database, exit) = match look_at_database(config, &stores).await {
         Ok(finding) => (finding, Exit::Clean),
         Err(error) => (finding("database", State::Fault, error.to_string()), Exit::Database),
     };
-    let stores = store::open(config);
     let looks =
         join_all(stores.all().iter().map(|store| async move { (store.id().clone(), store.check().await) })).await;
     let mut findings = vec![finding("config", State::Ok, config_detail(config)), database];
@@ -41,7 +43,8 @@ pub async fn run(config: &Config, format: Format) -> Exit {
     if exit == Exit::Clean && faulty { Exit::Attention } else { exit }
 }
 
-async fn look_at_database(config: &Config) -> Result<Finding, CatalogError> {
+/// Counts, and lets the stores know what must be in them: an empty directory is a fault only if images should be there.
+async fn look_at_database(config: &Config, stores: &Stores) -> Result<Finding, CatalogError> {
     let kind = match &config.database.url {
         DatabaseUrl::Sqlite { path, .. } => format!("SQLite {}", path.display()),
         DatabaseUrl::Mysql(server) => format!("MySQL {}/{}", server.host, server.database),
@@ -50,6 +53,9 @@ async fn look_at_database(config: &Config) -> Result<Finding, CatalogError> {
     let catalog = catalog::open_read_only(&config.database, config.scrubber.database_deadline).await?;
     let census = catalog.census().await?;
     let scan = catalog.scan(Scope::Pending).await?;
+    let keys = scrub::keyring(config).unwrap_or_else(|_| Keyring::empty());
+    let horizon = scrub::horizon(SystemClock.now(), Settings::of(config, false).grace);
+    scrub::acquaint(catalog.as_ref(), &Policy { horizon, keys: &keys, stores }).await?;
     let detail = format!("{kind}: {} images, {} locations pending", census.living, scan.locations.len());
     Ok(finding("database", State::Ok, detail))
 }

@@ -19,7 +19,7 @@ pub struct ScrubberConfig {
     pub max_images_per_cycle: Option<u64>,
     /// At most so many bytes (sizes as in Glance's database) a cycle. Unset: no limit.
     pub max_bytes_per_cycle: Option<u64>,
-    /// Refuse the cycle when more than this share (0..=100) of all images that have data would go. Unset: no limit.
+    /// Refuse the cycle when more than this share (0..=100) of the images that are not deleted or due would go. Unset: no limit.
     pub max_percent_of_images: Option<u8>,
     /// Never delete what has been pending for less than this, whatever `scrub_time` says. Default 0.
     pub min_age: Duration,

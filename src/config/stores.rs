@@ -129,7 +129,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
-            let what = if known { "this version does not delete from" } else { "is not known" };
+            let what = if known { "is one that this version cannot delete from" } else { "is not known" };
             reader.report.warn(format!("store {id}: type {shown} {what}; its locations stay pending"));
             StoreKind::Unsupported(kind.to_owned())
         }

@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 /// Five frames a second. indicatif then draws at these ticks only, however often an image is done.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What is done of a known number of images; dropping it takes the bar away.
+/// What is done of a known number of locations; dropping it takes the bar away.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -24,10 +24,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws a bar for `images` images of `bytes` bytes together, sizes as in Glance's database.
+    /// Draws a bar for `locations` locations of `bytes` bytes together, sizes as in Glance's database.
     #[must_use]
-    pub fn start(terminal: &Terminal, images: u64, bytes: u64) -> Self {
-        let progress = Self::untimed(terminal, images, bytes);
+    pub fn start(terminal: &Terminal, locations: u64, bytes: u64) -> Self {
+        let progress = Self::untimed(terminal, locations, bytes);
         if terminal.is_drawn() {
             // Redrawn without news too: a store that hangs shows as a clock that goes on.
             progress.bar.enable_steady_tick(TICK);
@@ -35,10 +35,10 @@ impl Progress {
         progress
     }
 
-    fn untimed(terminal: &Terminal, images: u64, bytes: u64) -> Self {
+    fn untimed(terminal: &Terminal, locations: u64, bytes: u64) -> Self {
         let done = Arc::new(AtomicU64::new(0));
         let bar = match terminal.is_drawn() {
-            true => terminal.add(ProgressBar::new(images)),
+            true => terminal.add(ProgressBar::new(locations)),
             false => ProgressBar::hidden(),
         };
         if let Some(style) = style(Arc::clone(&done), bytes) {
@@ -47,10 +47,10 @@ impl Progress {
         Self { bar, bytes: done }
     }
 
-    /// `images` more are done, of `bytes` together.
-    pub fn advance(&self, images: u64, bytes: u64) {
+    /// `locations` more are done, of `bytes` together.
+    pub fn advance(&self, locations: u64, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.bar.inc(images);
+        self.bar.inc(locations);
     }
 
     /// Takes the bar away; what was done is told by the summary.
@@ -67,7 +67,7 @@ impl Drop for Progress {
 
 /// `None` only if the template were wrong, which a test rules out.
 fn style(done: Arc<AtomicU64>, total: u64) -> Option<ProgressStyle> {
-    const TEMPLATE: &str = "Scrubbing [{bar:24}] {pos}/{len} images, {bytes_done}, {rate}, {left}";
+    const TEMPLATE: &str = "Scrubbing [{bar:24}] {pos}/{len} locations, {bytes_done}, {rate}, {left}";
     let style = ProgressStyle::with_template(TEMPLATE).ok()?;
     let style = style
         .progress_chars("=> ")
@@ -76,7 +76,7 @@ fn style(done: Arc<AtomicU64>, total: u64) -> Option<ProgressStyle> {
             let _ = write!(w, "{} of {}", human::bytes(done), human::bytes(total));
         })
         .with_key("rate", |state: &ProgressState, w: &mut dyn Write| {
-            let _ = write!(w, "{:.1} images/s", state.per_sec());
+            let _ = write!(w, "{:.1} locations/s", state.per_sec());
         })
         .with_key("left", |state: &ProgressState, w: &mut dyn Write| {
             let _ = match (state.pos(), state.eta().as_secs()) {
@@ -148,13 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_shows_images_and_bytes() {
+    fn the_bar_shows_locations_and_bytes() {
         let (paper, terminal) = paper();
         let progress = Progress::untimed(&terminal, 12, 3 << 30);
         progress.advance(3, 1536 << 20);
         let drawn = paper.text();
-        assert!(drawn.contains("[======>                 ] 3/12 images, 1.5 GiB of 3.0 GiB, "), "{drawn}");
-        assert!(drawn.contains(" images/s, "), "{drawn}");
+        assert!(drawn.contains("[======>                 ] 3/12 locations, 1.5 GiB of 3.0 GiB, "), "{drawn}");
+        assert!(drawn.contains(" locations/s, "), "{drawn}");
         progress.finish();
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let noted = paper.0.lock().unwrap().clone();
         let at = noted.iter().position(|s| s == "LOG\n").unwrap();
         assert_eq!(noted[at - 1], "<clear>", "{noted:?}");
-        assert!(noted[at + 1..].join("").contains("1/2 images"), "{noted:?}");
+        assert!(noted[at + 1..].join("").contains("1/2 locations"), "{noted:?}");
         drop(progress);
         assert_eq!(paper.0.lock().unwrap().last().unwrap(), "<clear>");
     }

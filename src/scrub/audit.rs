@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::{NaiveDateTime, SubsecRound, TimeDelta};
 
 use super::plan::{self, Decision, Keep, Policy, Reason};
 use super::survey::{Budget, Limits, PAGE, Plan};
@@ -92,8 +92,8 @@ impl Audit<'_> {
             }
         }
         for page in scan.finishable.chunks(PAGE) {
-            for image in self.catalog.images(page).await? {
-                visit(&self.finishable(image))?;
+            for (image, lives) in self.catalog.images(page).await? {
+                visit(&self.finishable(image, lives))?;
             }
         }
         Ok(())
@@ -135,10 +135,14 @@ impl Audit<'_> {
         }
     }
 
-    fn finishable(&self, image: ImageRow) -> Entry {
-        let is_due = image.deleted_at.is_some_and(|at| at.and_utc() <= self.policy.horizon.due);
-        let verdict =
-            if image.deleted && is_due { Verdict::Finish } else { Verdict::Keep(Keep::plain(Reason::NotDue)) };
+    fn finishable(&self, image: ImageRow, lives: bool) -> Entry {
+        // The scan of a cycle brings images up to the end of the horizon's second.
+        let is_due = image.deleted_at.is_some_and(|at| at.and_utc().trunc_subsecs(0) <= self.policy.horizon.due);
+        let verdict = match (lives, image.deleted && is_due) {
+            (true, _) => Verdict::Keep(Keep::plain(Reason::Unfinished)),
+            (false, true) => Verdict::Finish,
+            (false, false) => Verdict::Keep(Keep::plain(Reason::NotDue)),
+        };
         Entry {
             deleted_at: image.deleted_at,
             due_at: image.deleted_at.and_then(|at| self.due_at(at)),

@@ -43,7 +43,7 @@ pub enum Refusal {
     TooMany {
         /// Images that would have gone.
         images: u64,
-        /// Living and due images.
+        /// Images that are not deleted, and the due ones.
         all: u64,
         /// Their share.
         percent: u64,
@@ -57,7 +57,7 @@ pub enum Refusal {
 /// # Errors
 /// The first guard that refuses.
 pub fn judge(plan: &Plan, census: Census, guards: Guards) -> Result<(), Refusal> {
-    let images = plan.due_images;
+    let images = plan.due_images_unlimited;
     if images == 0 {
         return Ok(());
     }
@@ -166,6 +166,7 @@ mod tests {
             shared: DueData::default().seal().settle(&Stores::new(false, Vec::new())),
             due: Tally::default(),
             due_images,
+            due_images_unlimited: due_images,
             kept: Kept::default(),
             living: 0,
             living_unreadable: 0,

@@ -27,7 +27,7 @@ pub use audit::{Audit, Entry, Verdict};
 pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
-pub use survey::{Limits, Notice, Plan, survey};
+pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{CatalogError, Ledger, LocationId};
 use crate::config::Config;

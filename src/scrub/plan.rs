@@ -30,6 +30,8 @@ pub enum Reason {
     Orphaned,
     /// Somebody changed the row since it was listed.
     Changed,
+    /// A pending image whose location is neither pending nor deleted: recording it would leave data behind.
+    Unfinished,
     /// This cycle has reached `max_images_per_cycle` or `max_bytes_per_cycle`.
     Limit,
     /// The scrubber was asked to stop before it came to this one.
@@ -48,6 +50,7 @@ impl Reason {
             Self::Restored => "restored",
             Self::Orphaned => "orphaned",
             Self::Changed => "changed",
+            Self::Unfinished => "unfinished",
             Self::Limit => "limit",
             Self::Interrupted => "interrupted",
             Self::Outcome(outcome) => outcome.as_str(),
@@ -57,7 +60,7 @@ impl Reason {
     /// Whether an operator has something to look at.
     pub const fn is_failure(self) -> bool {
         match self {
-            Self::Orphaned => true,
+            Self::Orphaned | Self::Unfinished => true,
             Self::Outcome(outcome) => outcome.is_failure(),
             _ => false,
         }

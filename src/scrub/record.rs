@@ -5,6 +5,7 @@
 //! cycle asks the store again and hears `absent`. When the database stays away the recorder stops taking outcomes,
 //! which stops the lanes: at most a channel full of deletes is left unrecorded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,8 +69,8 @@ impl Recorder<'_> {
             // Another scrubber may have finished them since they were listed.
             let read = || self.ledger.images(&unfinished);
             let rows = patience::retry(self.patience, "read images again", read).await?;
-            let still_pending = rows.into_iter().filter(|row| row.status == "pending_delete");
-            self.report.images_unfinished.extend(still_pending.map(|row| row.id));
+            let still_pending = rows.into_iter().filter(|(row, _)| row.status == "pending_delete");
+            self.report.images_unfinished.extend(still_pending.map(|(row, _)| row.id));
             self.count_finished(&recorded);
         }
         for image in self.report.images_unfinished.iter().take(LOGGED as usize) {
@@ -98,10 +99,12 @@ impl Recorder<'_> {
                 return Err(error);
             }
         };
+        let elsewhere: HashMap<_, _> = recorded.overtaken.iter().cloned().collect();
         for (location, status) in &recorded.overtaken {
             if status == "deleted" {
                 // Another scrubber deleted it too, and was first to record it: what both wanted.
                 tracing::debug!(location_id = %location, "Location {location} was recorded by another scrubber");
+                self.report.recorded_elsewhere += 1;
                 continue;
             }
             self.report.overtaken += 1;
@@ -111,7 +114,11 @@ impl Recorder<'_> {
             );
         }
         for one in settled.drain(..) {
-            self.settle(&one);
+            self.observer.settled(one.bytes);
+            // What another recorded is not ours to count.
+            if !elsewhere.contains_key(&one.location) {
+                self.settle(&one);
+            }
         }
         self.count_finished(&recorded);
         Ok(())
@@ -139,7 +146,6 @@ impl Recorder<'_> {
                 log_kept(&self.report.kept, Some(&store), &example, keep);
             }
         }
-        self.observer.settled(one.bytes);
     }
 
     fn count_finished(&mut self, recorded: &Recorded) {

@@ -116,6 +116,8 @@ pub struct CycleReport {
     pub images_unfinished: Vec<ImageId>,
     /// Locations whose data is gone but whose row somebody else had changed before we could record it.
     pub overtaken: u64,
+    /// Locations that another scrubber deleted too, and recorded first.
+    pub recorded_elsewhere: u64,
     /// Locations whose data is gone and that could not be recorded; the next cycle finds them `absent`.
     pub unrecorded: u64,
     /// Locations compared by the shared check.
@@ -142,6 +144,7 @@ impl CycleReport {
             images_finished: 0,
             images_unfinished: Vec::new(),
             overtaken: 0,
+            recorded_elsewhere: 0,
             unrecorded: 0,
             living: 0,
             living_unreadable: 0,
@@ -178,6 +181,7 @@ impl CycleReport {
                 "detail": line.detail, "examples": line.examples,
             })).collect::<Vec<_>>(),
             "overtaken": self.overtaken,
+            "recorded_elsewhere": self.recorded_elsewhere,
             "unrecorded": self.unrecorded,
             "shared_check": { "living": self.living, "unreadable": self.living_unreadable },
             "refusal": self.refusal.as_ref().map(ToString::to_string),

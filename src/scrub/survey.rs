@@ -36,6 +36,8 @@ pub struct Plan {
     pub due: Tally,
     /// Images that `due` belongs to.
     pub due_images: u64,
+    /// The same without the limits: a mass deletion must not hide behind `max_images_per_cycle`.
+    pub due_images_unlimited: u64,
     /// What stays, by store and reason.
     pub kept: Kept,
     /// Locations compared by the shared check.
@@ -78,6 +80,7 @@ pub async fn survey(
         shared: living.settle(policy.stores),
         due: survey.due,
         due_images: survey.budget.images,
+        due_images_unlimited: survey.budget.seen,
         kept: survey.kept,
         living: seen,
         living_unreadable: unreadable,
@@ -90,7 +93,7 @@ impl Plan {
     /// # Errors
     /// The database's.
     pub async fn census(&self, catalog: &dyn Catalog) -> Result<Census, CatalogError> {
-        if self.due_images == 0 {
+        if self.due_images_unlimited == 0 {
             return Ok(Census { living: 0 });
         }
         catalog.census().await
@@ -111,6 +114,17 @@ impl Plan {
             );
         }
     }
+}
+
+/// Tells the stores which data must be there, without a plan: for a look at them that a cycle's survey does not precede.
+///
+/// # Errors
+/// The database's.
+pub async fn acquaint(catalog: &dyn Catalog, policy: &Policy<'_>) -> Result<(), CatalogError> {
+    let mut living = DueData::default().seal();
+    catalog.living(policy.horizon, &mut |row: LivingRow| living.see(&row, policy.keys, policy.stores)).await?;
+    living.settle(policy.stores);
+    Ok(())
 }
 
 /// The plan as it grows, row by row.
@@ -156,7 +170,10 @@ impl Survey {
 /// How much of [`Limits`] is left. Counts images by looking at the row before: a scan brings an image's rows together.
 pub(super) struct Budget {
     limits: Limits,
+    /// Images admitted.
     images: u64,
+    /// Images seen.
+    seen: u64,
     bytes: u64,
     image: Option<ImageId>,
     exhausted: bool,
@@ -164,12 +181,13 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, images: 0, bytes: 0, image: None, exhausted: false }
+        Self { limits, images: 0, seen: 0, bytes: 0, image: None, exhausted: false }
     }
 
     /// Whether a location still fits; whole images only, so that none is left half scrubbed.
     pub(super) fn admits(&mut self, image: Option<&ImageId>, bytes: u64) -> bool {
         if self.image.is_none() || self.image.as_ref() != image {
+            self.seen += 1;
             let more_images = self.limits.images.is_none_or(|limit| self.images < limit);
             let more_bytes = self.limits.bytes.is_none_or(|limit| self.bytes.saturating_add(bytes) <= limit);
             // Once reached it stays reached: a small image must not overtake a large one that has waited longer.

@@ -22,7 +22,7 @@ use crate::location::{Location, Scheme};
 use crate::scrub::Approved;
 
 /// Two threads more than double the pace of one on a local disk (the unlinks wait for the journal), four are near
-/// the best; a network file system gains from more, and has `[scrubber] scrub_pool_size` for it.
+/// the best.
 const WORKERS: usize = 4;
 
 /// Unlinks handed to a thread at once: enough to hide the handing over (some 10 µs), few enough to stop soon.

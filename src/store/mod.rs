@@ -3,7 +3,7 @@
 //! Promises: a [`Store`] deletes only what a guard approved ([`Approved`] cannot be made elsewhere), answers in
 //! bounded time, says `absent` only of data whose container it has seen, and never names a credential. It fails by
 //! answering, per target: one target's trouble is not another's.
-//! To add a backend: one file with its `Store`, and one line in [`open_store`].
+//! To add a backend: one file with its `Store`, one line in [`open_store`], and its options in `config/stores.rs`.
 
 mod datadir;
 mod file;

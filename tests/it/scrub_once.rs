@@ -209,6 +209,9 @@ fn a_missing_file_is_absent_but_a_missing_directory_is_not() {
     assert_eq!(run.code, Some(3), "{}", run.stderr);
     assert!(run.stderr.contains("is the right one mounted?"), "{}", run.stderr);
     assert_eq!(states(&site.database, "gone").0, "pending_delete");
+    let check = site.run(&["--check", "-f", "csv"]);
+    assert_eq!(check.code, Some(3), "{}", check.stdout);
+    assert!(check.stdout.contains("is the right one mounted?"), "{}", check.stdout);
     std::fs::remove_dir(site.data()).unwrap();
     std::fs::rename(&away, site.data()).unwrap();
     let run = site.run(&["--once", "-f", "json"]);
@@ -414,4 +417,58 @@ fn credentials_never_show() {
         assert!(!run.stdout.contains(secret), "{arguments:?}: {}", run.stdout);
         assert!(!run.stderr.contains(secret), "{arguments:?}: {}", run.stderr);
     }
+}
+
+#[test]
+fn an_image_is_not_finished_before_its_time_nor_over_a_living_location() {
+    on_each(|site| {
+        Image::active("living", &[&site.file("living")]).insert(&site.database);
+        let mut ahead = Image::pending("ahead", -HOUR, &[&site.uri("gone")]);
+        let mut half = Image::pending("half", HOUR * 2, &[&site.file("half")]);
+        (ahead.locations[0].status, half.locations[0].status) = ("deleted", "active");
+        ahead.insert(&site.database);
+        half.insert(&site.database);
+        let listed = site.run(&["--dry-run", "-f", "csv"]);
+        assert!(
+            listed.stdout.lines().any(|l| l.starts_with("ahead,") && l.contains(",keep,not_due,")),
+            "{}",
+            listed.stdout
+        );
+        assert!(
+            listed.stdout.lines().any(|l| l.starts_with("half,") && l.contains(",keep,unfinished,")),
+            "{}",
+            listed.stdout
+        );
+        let run = site.run(&["--once"]);
+        assert_eq!(run.code, Some(3), "{}", run.stderr);
+        assert_eq!(states(&site.database, "ahead").0, "pending_delete");
+        assert_eq!(states(&site.database, "half").0, "pending_delete");
+        assert!(site.has("half"));
+    });
+}
+
+#[test]
+fn a_location_without_an_image_is_kept_and_told() {
+    let site = on_sqlite();
+    Image::active("living", &[&site.file("living")]).insert(&site.database);
+    Image::pending("orphan", HOUR * 2, &[&site.file("orphan")]).insert(&site.database);
+    site.database.execute("PRAGMA foreign_keys = OFF; DELETE FROM images WHERE id = 'orphan'");
+    let run = site.run(&["--once", "-f", "json"]);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(run.stdout.contains(r#""reason":"orphaned""#), "{}", run.stdout);
+    assert!(site.has("orphan"));
+}
+
+#[test]
+fn the_share_is_judged_before_the_limits() {
+    let site = on_sqlite();
+    for number in 0..4 {
+        let file = site.file(&format!("due{number}"));
+        Image::pending(&format!("due{number}"), HOUR * 2, &[&file]).insert(&site.database);
+    }
+    Image::active("living", &[&site.file("living")]).insert(&site.database);
+    let config = site.config("[scrubber]\nmax_percent_of_images = 50\nmax_images_per_cycle = 1");
+    let run = site.run_with(&config, &["--once"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(run.stderr.contains("80 %"), "{}", run.stderr);
 }

@@ -1,6 +1,6 @@
 //! `[database]`, resolved: the URL parsed, a my.cnf group read.
 //!
-//! Promises: what SQLAlchemy and the drivers make of a URL, with TLS never weaker than theirs; no password in an error,
+//! Promises: what SQLAlchemy and the drivers make of a URL, with TLS at the level that they would use; no password in an error,
 //! nor any other piece of the URL but the name of its dialect. Rejected: handing the URL to our own driver as it is,
 //! because its words for TLS, sockets and time limits are others, and a word not understood is TLS not used.
 

@@ -18,7 +18,7 @@ pub(super) const OPTIONS: &[O] = &[
     .from(1),
     O::int(
         "max_percent_of_images",
-        "Refuse a cycle that would delete more than this percentage of all images that have data: a guard against a \
+        "Refuse a cycle that would delete more than this percentage of all images that are not deleted or due: a guard against a \
          wrong database or a mass deletion by mistake. Not set means no limit.",
     )
     .within(0, 100),
