@@ -34,7 +34,7 @@ fn a_second_signal_stops_at_once_and_the_next_run_finishes() {
         lock.execute("ROLLBACK");
         let state = State::of(&site);
         let unrecorded = state.unrecorded(MANY);
-        assert!(unrecorded >= AHEAD && unrecorded <= MOST_UNRECORDED, "{unrecorded} unrecorded");
+        assert!((AHEAD..=MOST_UNRECORDED).contains(&unrecorded), "{unrecorded} unrecorded");
         assert_finishes(&site, MANY, unrecorded);
     }
 }
@@ -74,7 +74,7 @@ fn sigkill_with_unrecorded_deletes_is_made_good_by_the_next_run() {
         assert_eq!(running.wait().signal, Some(9));
         lock.execute("ROLLBACK");
         let unrecorded = State::of(&site).unrecorded(MANY);
-        assert!(unrecorded >= AHEAD && unrecorded <= MOST_UNRECORDED, "{engine:?}: {unrecorded} unrecorded");
+        assert!((AHEAD..=MOST_UNRECORDED).contains(&unrecorded), "{engine:?}: {unrecorded} unrecorded");
         assert_finishes(&site, MANY, unrecorded);
     }
 }
