@@ -57,6 +57,7 @@ until_it_answers() {
 
 stop_stage() {
   [ -n "$stage_group" ] || return 0
+  disown "$stage_group"
   kill -TERM -- "-$stage_group" 2>/dev/null || true
   await_end "-$stage_group"
 }

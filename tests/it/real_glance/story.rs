@@ -46,7 +46,7 @@ impl Story {
     /// Makes it all happen through the API.
     pub fn told(glance: &Glance, database: &Database, stores: Stores) -> Story {
         let api = &glance.api;
-        let web = Web::serving(b"from the web");
+        let web = Web::serving(data_of("thinned").into_bytes());
         let multi = stores == Stores::Multi;
         let with_data = |name: &str, more, store: &str| {
             let id = api.create(name, more);

@@ -104,7 +104,11 @@ impl Database {
     pub fn someone_waits(&self) -> bool {
         let sql = match self.engine {
             Engine::Sqlite => return false,
-            Engine::Mariadb => "SELECT count(*) FROM information_schema.innodb_lock_waits",
+            // Not innodb_lock_waits: InnoDB renews that only for somebody who has not looked for a while.
+            Engine::Mariadb => {
+                "SELECT count(*) FROM information_schema.processlist
+                 WHERE db = database() AND info LIKE 'UPDATE images%' AND time_ms > 300"
+            }
             Engine::Postgres => {
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             }

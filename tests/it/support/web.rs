@@ -11,14 +11,14 @@ pub struct Web {
 
 impl Web {
     /// Serves `body` under every path, until the process ends.
-    pub fn serving(body: &'static [u8]) -> Web {
+    pub fn serving(body: Vec<u8>) -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
         std::thread::spawn(move || {
             for connection in listener.incoming() {
-                let _ = answer(connection.unwrap(), body, &seen); // a client that went away is no concern of ours
+                let _ = answer(connection.unwrap(), &body, &seen); // a client that went away is no concern of ours
             }
         });
         Web { address, requests }

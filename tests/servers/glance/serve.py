@@ -18,6 +18,8 @@ def leave_with_the_test():
 
 def main():
     threading.Thread(target=leave_with_the_test, daemon=True).start()
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # oslo.log writes to stdout when no config says otherwise
     os.environ["OS_GLANCE_CONFIG_DIR"] = sys.argv[1]
 
     import waitress
@@ -25,7 +27,7 @@ def main():
 
     listener = socket.create_server(("127.0.0.1", 0))
     server = waitress.create_server(wsgi_app.init_app(), sockets=[listener], threads=4)
-    print(listener.getsockname()[1], flush=True)
+    print(listener.getsockname()[1], file=answer, flush=True)
     server.run()
 
 

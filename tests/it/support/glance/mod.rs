@@ -94,6 +94,10 @@ impl Drop for Glance {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.path("glance-api.log")).unwrap_or_default();
+            log.lines().filter(|line| line.contains(" ERROR glance")).for_each(|line| eprintln!("glance-api: {line}"));
+        }
     }
 }
 
@@ -118,6 +122,7 @@ fn config(database: &Database, settings: Settings, directory: &Path) -> String {
         "[DEFAULT]\ndelayed_delete = True\nshow_multiple_locations = True\nshow_image_direct_url = True\n\
          node_staging_uri = file://{here}/staging/\nworker_self_reference_url = http://127.0.0.1\n{backends}{key}{lines}\n\
          [database]\nconnection = {url}\n[paste_deploy]\nconfig_file = {}\n[oslo_concurrency]\nlock_path = {here}\n\
+         [import_filtering_opts]\nallowed_hosts = [127.0.0.1]\nallowed_ports = []\n\
          [glance_store]\n{stores}",
         paste.display()
     )

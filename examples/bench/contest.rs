@@ -1,0 +1,170 @@
+//! `--mode scrub`: the floor, this scrubber and a peer do the same work.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::Bench;
+use crate::cloud::After;
+use crate::database::Statements;
+use crate::fill::{Detail, fill};
+use crate::measure::{self, Usage, median};
+use crate::table::{note, print, say};
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contestant {
+    Floor,
+    Scrubber,
+    Peer,
+}
+
+/// One measured run.
+struct Round {
+    usage: Usage,
+    /// What the server ran for it, where that is counted.
+    statements: Option<Statements>,
+}
+
+/// Medians of a contestant, or why it is out.
+type Standing = Result<(Usage, Option<Statements>)>;
+
+pub async fn run(bench: &Bench<'_>) -> Result<()> {
+    bench.write_config()?;
+    let mut contestants = vec![Contestant::Floor, Contestant::Scrubber];
+    contestants.extend(bench.args.peer.as_ref().map(|_| Contestant::Peer));
+    let mut results: Vec<Result<Vec<Round>>> = contestants.iter().map(|_| Ok(Vec::new())).collect();
+    for run in 1..=bench.args.runs {
+        // In turn within a run, so that a machine that becomes slower does so for all.
+        for (contestant, result) in contestants.iter().zip(&mut results) {
+            let Ok(rounds) = result else { continue };
+            match one_round(bench, *contestant).await? {
+                Ok(round) => {
+                    note(&format!("run {run}: {} {:.3} s", contestant.name(), round.usage.wall));
+                    rounds.push(round);
+                }
+                Err(error) => *result = Err(error),
+            }
+        }
+    }
+    let standings = results.into_iter().map(|rounds| Ok(medians(&rounds?))).collect();
+    report(bench.cloud.counts.due, &contestants, standings)
+}
+
+/// Refills, runs, verifies. The inner error is the contestant's.
+async fn one_round(bench: &Bench<'_>, contestant: Contestant) -> Result<Result<Round>> {
+    fill(&bench.cloud, &bench.place, Detail::All).await?;
+    bench.cloud.make_files()?;
+    let mut database = bench.place.connect().await?;
+    let before = database.statements().await;
+    let usage = match measure::run(&contestant.command(bench)?, Stdio::null(), bench.home)? {
+        Ok(usage) => usage,
+        Err(error) => return Ok(Err(error)),
+    };
+    let after = database.statements().await;
+    let statements = before.zip(after).map(|(before, after)| after.since(before));
+    let files = bench.cloud.verify_files();
+    let rows = bench.cloud.verify_rows(&mut database, After::Scrubbing).await;
+    database.close().await?;
+    Ok(files.and(rows).map(|()| Round { usage, statements }))
+}
+
+impl Contestant {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "the floor",
+            Self::Scrubber => "glance-scrubber",
+            Self::Peer => "the peer",
+        }
+    }
+
+    /// What scrubs once.
+    pub fn command(self, bench: &Bench<'_>) -> Result<Command> {
+        Ok(match self {
+            Self::Floor => {
+                let mut floor = Command::new(std::env::current_exe()?);
+                floor.args(["--be-the-floor", "--database", bench.place.url(), "--dir"]).arg(&bench.cloud.data);
+                floor.args(["--images", &bench.args.images.to_string(), "--due", &bench.cloud.counts.due.to_string()]);
+                floor
+            }
+            Self::Scrubber => {
+                let mut scrubber = Command::new(&bench.binary);
+                scrubber.arg("--once").arg("--config-file").arg(bench.config_file());
+                scrubber
+            }
+            Self::Peer => {
+                let words = bench.args.peer.as_deref().context("no --peer")?;
+                let mut peer = Command::new("sh");
+                peer.arg("-c").arg(format!("{words} --config-file '{}'", bench.config_file().display()));
+                peer
+            }
+        })
+    }
+}
+
+impl Bench<'_> {
+    pub fn config_file(&self) -> std::path::PathBuf {
+        self.home.join("glance-scrubber.conf")
+    }
+
+    /// A config that every version of Glance's scrubber reads too. Its directory is ours alone: the URL has a password.
+    pub fn write_config(&self) -> Result<()> {
+        let (url, data): (_, &Path) = (self.place.url().replace('$', "$$"), &self.cloud.data);
+        let config = format!(
+            "[DEFAULT]\ndelayed_delete = True\nscrub_time = 86400\n[database]\nconnection = {url}\n[glance_store]\n\
+             stores = file\ndefault_store = file\nfilesystem_store_datadir = {}\n",
+            data.display()
+        );
+        Ok(std::fs::write(self.config_file(), config)?)
+    }
+}
+
+fn medians(rounds: &[Round]) -> (Usage, Option<Statements>) {
+    let of = |number: fn(&Round) -> f64| median(rounds.iter().map(number));
+    let usage = Usage { wall: of(|r| r.usage.wall), cpu: of(|r| r.usage.cpu), peak: of(|r| r.usage.peak) };
+    // Counts hardly differ from run to run; the last one is as good as the median.
+    (usage, rounds.last().and_then(|round| round.statements))
+}
+
+fn report(due: u64, contestants: &[Contestant], standings: Vec<Standing>) -> Result<()> {
+    let due = due as f64;
+    let wall = |wanted| {
+        let place = contestants.iter().position(|contestant| *contestant == wanted)?;
+        standings.get(place)?.as_ref().ok().map(|(usage, _)| usage.wall)
+    };
+    let floor = wall(Contestant::Floor);
+    let row = |(contestant, standing): (&Contestant, &Standing)| {
+        let name = contestant.name().to_owned();
+        let Ok((usage, statements)) = standing else {
+            return [name, "FAILED".to_owned(), "-".into(), "-".into(), "-".into(), "-".into(), "-".into(), "-".into()];
+        };
+        let each = |count: Option<u64>| count.map_or("not counted".to_owned(), |n| format!("{:.4}", n as f64 / due));
+        [
+            name,
+            format!("{:.3}", usage.wall),
+            format!("{:.0}", due / usage.wall),
+            floor.map_or("-".to_owned(), |floor| format!("{:.2}", usage.wall / floor)),
+            each(statements.map(|statements| statements.run)),
+            each(statements.and_then(|statements| statements.prepared)),
+            format!("{:.2}", usage.cpu),
+            format!("{:.1}", usage.peak),
+        ]
+    };
+    let heads =
+        ["contestant", "seconds", "images/s", "× floor", "statements/image", "prepared/image", "CPU s", "peak MiB"];
+    print(heads, contestants.iter().zip(&standings).map(row).collect())?;
+    let scrubber = wall(Contestant::Scrubber);
+    if let (Some(scrubber), Some(floor)) = (scrubber, floor) {
+        say(&format!("glance-scrubber takes {:.2} times the floor's time", scrubber / floor))?;
+    }
+    if let (Some(scrubber), Some(peer)) = (scrubber, wall(Contestant::Peer)) {
+        say(&format!("glance-scrubber does {:.1} times the peer's images/s", peer / scrubber))?;
+    }
+    let failures: Vec<_> = contestants.iter().zip(standings).filter_map(|(who, end)| Some((who, end.err()?))).collect();
+    for (contestant, error) in &failures {
+        say(&format!("{} FAILED: {error:#}", contestant.name()))?;
+    }
+    anyhow::ensure!(failures.is_empty(), "a contestant failed");
+    Ok(())
+}

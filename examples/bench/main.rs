@@ -1,0 +1,135 @@
+//! How fast the scrubber is: against the least that any scrubber must do on this machine, and against another one.
+//!
+//! `cargo run --release --example bench -- [--images N] [--database URL --schema FILE] [--peer COMMAND]`
+//!
+//! Promises: every contestant meets the same rows and files, is a process of its own measured in the same way, and is
+//! verified afterwards, file by file and state by state; who fails is shown as FAILED, without a number. The database
+//! is filled and emptied again and again, so one that holds images is refused. Needs GNU time (Debian: `time`), and a
+//! server that nobody else uses, because its statements are counted. The temporary directory decides what an unlink
+//! costs: name one on the file system in question with `--dir`.
+
+mod cloud;
+mod contest;
+mod database;
+mod fill;
+mod floor;
+mod measure;
+mod table;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+
+use cloud::{Cloud, Counts};
+use database::Place;
+
+#[derive(Parser)]
+struct Args {
+    /// Images in the state that the mode is about
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    images: u64,
+    /// Of these, so many are due, the others have to wait (scrub and dry-run; default: all)
+    #[arg(long, value_name = "N")]
+    due: Option<u64>,
+    /// SQLAlchemy URL of an empty database, or of a SQLite file that does not exist yet (default: a temporary one)
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Load Glance's tables from this dump (mariadb-dump, pg_dump) if the database has none
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Where the temporary data directory is made
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
+    dir: PathBuf,
+    /// How often everything is measured; medians are shown
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    runs: usize,
+    /// Another scrubber to compare with: a shell command, run with --config-file FILE behind it
+    #[arg(long, value_name = "COMMAND")]
+    peer: Option<String>,
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Mode::Scrub)]
+    mode: Mode,
+    /// The glance-scrubber to measure (default: the one built beside this program)
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+    /// Be the floor: do the least, with the data directory that --dir names
+    #[arg(long, hide = true)]
+    be_the_floor: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// N due images with a file each: the floor, this scrubber, the peer
+    Scrub,
+    /// N due images: the listing of all of them, and its memory
+    DryRun,
+    /// N deleted images and nothing pending: what a wake-up costs beyond its one query
+    Idle,
+    /// N pending images, none of which is due
+    Pending,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    if args.be_the_floor {
+        let url = args.database.as_deref().context("the floor needs --database")?;
+        return floor::run(&Cloud::new(counts(&args)?, args.dir.clone()), url).await;
+    }
+    ensure!(args.runs > 0, "--runs must be at least 1");
+    let home = tempfile::Builder::new().prefix("scrubber-bench-").tempdir_in(&args.dir)?;
+    let data = home.path().join("images");
+    std::fs::create_dir(&data)?;
+    let place = Place::new(args.database.as_deref(), args.schema.as_deref(), home.path())?;
+    place.prepare().await?;
+    let binary = binary(args.binary.as_deref())?;
+    let bench = Bench { cloud: Cloud::new(counts(&args)?, data), place, binary, home: home.path(), args: &args };
+    let result = match args.mode {
+        Mode::Scrub => contest::run(&bench).await,
+        Mode::DryRun | Mode::Idle | Mode::Pending => watch::run(&bench).await,
+    };
+    // Also after a failure: the next run wants it empty.
+    bench.place.empty().await?;
+    result
+}
+
+/// All that a mode needs.
+struct Bench<'a> {
+    cloud: Cloud,
+    place: Place,
+    binary: PathBuf,
+    home: &'a Path,
+    args: &'a Args,
+}
+
+fn counts(args: &Args) -> Result<Counts> {
+    let (images, due) = (args.images, args.due.unwrap_or(args.images));
+    ensure!(images > 0 && due <= images, "--images must be at least 1, and --due not more than it");
+    let none = Counts { due: 0, waiting: 0, gone: 0, living: (images / 10).max(1) };
+    Ok(match args.mode {
+        Mode::Scrub | Mode::DryRun => Counts { due, waiting: images - due, ..none },
+        Mode::Idle => Counts { gone: images, ..none },
+        Mode::Pending => Counts { waiting: images, ..none },
+    })
+}
+
+/// The scrubber beside this program, made new if cargo runs us: an old one would be measured without anybody noticing.
+fn binary(asked: Option<&Path>) -> Result<PathBuf> {
+    if let Some(asked) = asked {
+        return Ok(asked.to_owned());
+    }
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--bin", "glance-scrubber"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.args((!cfg!(debug_assertions)).then_some("--release"));
+        ensure!(build.status()?.success(), "glance-scrubber cannot be built");
+    }
+    let here = std::env::current_exe()?;
+    let beside = here.parent().and_then(Path::parent).context("no directory above this program")?;
+    let binary = beside.join("glance-scrubber");
+    ensure!(binary.exists(), "{} does not exist; build it, or name it with --binary", binary.display());
+    Ok(binary)
+}
