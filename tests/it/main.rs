@@ -1,7 +1,10 @@
 //! The integration tests: one binary, so that it is linked once.
 #![cfg(test)] // always so; it is what lets clippy know that these modules are tests
 
+mod bad_input;
 mod catalog;
+mod faults;
+mod golden;
 mod lanes;
 mod real_glance;
 mod scrub_once;

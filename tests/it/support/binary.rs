@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -48,6 +49,30 @@ impl Scrubber {
         Scrubber::at(&std::env::var_os("SCRUBBER_TEST_BINARY").unwrap_or_else(|| built.into()))
     }
 
+    /// The program as `"$0" "$@"` of a shell script.
+    pub fn within(script: &str) -> Scrubber {
+        let built = env!("CARGO_BIN_EXE_glance-scrubber");
+        let program = std::env::var_os("SCRUBBER_TEST_BINARY").unwrap_or_else(|| built.into());
+        Scrubber::at(OsStr::new("/bin/sh")).arg("-c").arg(script).arg(program)
+    }
+
+    /// The program as a user to whom file modes apply: nobody, where root runs the tests.
+    pub fn unprivileged() -> Scrubber {
+        if !rustix::process::geteuid().is_root() {
+            return Scrubber::new();
+        }
+        // The builder's directories may be closed to others, so nobody gets a program of its own.
+        let mut nobodys = Scrubber::new();
+        let program = nobodys.home.path().join("glance-scrubber");
+        std::fs::copy(nobodys.command.get_program(), &program).unwrap();
+        std::fs::set_permissions(nobodys.home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = Command::new(program);
+        command.env_clear().current_dir("/").env("HOME", nobodys.home.path()).uid(65534).gid(65534);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        nobodys.command = command;
+        nobodys
+    }
+
     fn at(program: &OsStr) -> Scrubber {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
@@ -87,12 +112,24 @@ impl Scrubber {
 
 impl Running {
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).unwrap();
+        self.try_signal(signal).unwrap();
+    }
+
+    /// An error where it has ended already.
+    pub fn try_signal(&self, signal: Signal) -> rustix::io::Result<()> {
+        kill_process(self.pid, signal)
     }
 
     /// Returns as soon as `text` stands in stderr.
     pub fn until_stderr(&self, text: &str) {
         self.stderr.until(|so_far, _| so_far.contains(text)).unwrap_or_else(|so_far| {
+            panic!("{text:?} did not come in {LIMIT:?}; stderr:\n{so_far}");
+        });
+    }
+
+    /// Returns as soon as `text` stands in stderr, or the run has ended without it.
+    pub fn until_stderr_or_end(&self, text: &str) {
+        self.stderr.until(|so_far, ended| ended || so_far.contains(text)).unwrap_or_else(|so_far| {
             panic!("{text:?} did not come in {LIMIT:?}; stderr:\n{so_far}");
         });
     }

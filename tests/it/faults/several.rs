@@ -1,0 +1,43 @@
+//! Two scrubbers on one database, as after a cron job that overlaps itself.
+
+use super::*;
+
+const COUNT: usize = 1000;
+
+#[test]
+fn two_scrubbers_at_once_are_both_content() {
+    for engine in engines_at_hand() {
+        let site = site_with(engine, COUNT);
+        let both = [start(&site, ""), start(&site, "")].map(Running::wait);
+        for run in &both {
+            assert_eq!(run.code, Some(0), "{engine:?}: {}", run.output());
+            assert!(!run.stderr.contains("ERROR"), "{engine:?}: {}", run.stderr);
+            let report = report(run);
+            assert_eq!((&report["overtaken"], &report["unrecorded"]), (&0.into(), &0.into()), "{report}");
+        }
+        let state = State::of(&site);
+        assert_eq!((state.files, state.deleted()), (0, COUNT), "{engine:?}");
+        // A file is unlinked once, whoever did it.
+        assert_eq!(both.iter().map(|run| done(run, "deleted")).sum::<u64>(), COUNT as u64, "{engine:?}");
+    }
+}
+
+/// For certain overlapping: the first is held while it has deleted what it cannot record, the second records it.
+#[test]
+fn a_scrubber_that_was_overtaken_by_another_is_content() {
+    for engine in servers().filter(|engine| *engine == Engine::Postgres) {
+        let site = site_with(engine, MANY);
+        let (first, mut lock) = held(&site, "");
+        let second = start(&site, "");
+        let two =
+            "SELECT count(*) > 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        eventually("both to wait", || (site.database.rows(two) == [[Some("1".to_owned())]]).then_some(()));
+        lock.execute("COMMIT");
+        for run in [first.wait(), second.wait()] {
+            assert_eq!(run.code, Some(0), "{}", run.output());
+            assert!(!run.stderr.contains("ERROR"), "{}", run.stderr);
+        }
+        let state = State::of(&site);
+        assert_eq!((state.files, state.deleted()), (0, MANY));
+    }
+}
