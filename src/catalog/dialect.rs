@@ -20,6 +20,10 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// `l.id` as an expression that decodes as 64 bits.
     const LOCATION_ID: &'static str;
 
+    /// What makes a SELECT lock its rows until the transaction ends. SQLite has one lock, and takes it with the first
+    /// write; whoever else wrote since the read makes that write fail, and the transaction is repeated.
+    const FOR_UPDATE: &'static str = " FOR UPDATE";
+
     /// A time as this engine's column keeps it.
     fn bind_time(query: &mut QueryBuilder<Self::Db>, at: NaiveDateTime);
     /// A time as the boundary of a comparison, in whole seconds.
@@ -90,6 +94,7 @@ impl Dialect for SqliteDialect {
     plumbing!(Sqlite);
 
     const LOCATION_ID: &'static str = "l.id";
+    const FOR_UPDATE: &'static str = "";
 
     fn bind_time(query: &mut QueryBuilder<Sqlite>, at: NaiveDateTime) {
         query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.6f").to_string());

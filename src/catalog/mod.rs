@@ -9,6 +9,7 @@
 mod connect;
 mod dialect;
 mod error;
+mod ledger;
 mod rows;
 mod sql;
 

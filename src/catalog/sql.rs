@@ -1,31 +1,28 @@
-//! The statements, once, for all three databases.
+//! The statements that read, once, for all three databases.
 //!
-//! Promises: no statement holds a transaction open while anything but the database works; each has a deadline;
-//! both updates are compare-and-set on `status = 'pending_delete'`. A crash between any two statements leaves rows
-//! that the next scan finds again.
+//! Promises: each has a deadline, and streams where the number of rows has no bound.
 //! Glance has no index on `status` (and we add none), so a scan reads both tables once. Rejected: `OFFSET` paging
 //! (quadratic), and one page of due rows at a time by `LIMIT` (rows that keep failing would starve those behind them).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
-use sqlx::{Database, Pool, QueryBuilder, Transaction};
+use sqlx::{Database, Pool, QueryBuilder};
 
 use super::dialect::Dialect;
-use super::error::{retry_conflicts, within};
+use super::error::within;
 use super::rows::{BrokenRow, ImageRow, LivingRow, LocationRow, image_row, living_row, location_columns, location_row};
-use super::{Batch, Catalog, CatalogError, Census, Horizon, ImageId, Ledger, LocationId, Recorded, Scan, Scope};
+use super::{Catalog, CatalogError, Census, Horizon, ImageId, LocationId, Scan, Scope};
 
 /// A streaming scan answers its first row only after sorting, so it gets this many times a statement's deadline.
 const SCAN_DEADLINES: u32 = 10;
 
 /// Glance's database through one engine.
 pub(super) struct SqlCatalog<D: Dialect> {
-    pool: Pool<D::Db>,
-    deadline: Duration,
+    pub(super) pool: Pool<D::Db>,
+    pub(super) deadline: Duration,
 }
 
 impl<D: Dialect> SqlCatalog<D> {
@@ -47,113 +44,6 @@ impl<D: Dialect> SqlCatalog<D> {
             visit(&row)?;
         }
         Ok(())
-    }
-
-    /// The transaction of [`Ledger::record`], once.
-    async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = within("begin", self.deadline, self.pool.begin()).await?;
-        let recorded = self.mark(&mut transaction, batch, now).await?;
-        // Killed before this line: nothing is recorded, and the next pass finds the data `absent`.
-        within("commit", self.deadline, transaction.commit()).await?;
-        Ok(recorded)
-    }
-
-    /// The transaction of [`Ledger::rehearse`], once. The images' statement runs on no row: that it may run at all is
-    /// the question, and Glance's API need not wait for the row.
-    async fn try_rehearse(&self, location: LocationId, now: DateTime<Utc>) -> Result<(), CatalogError> {
-        let batch = Batch { gone: vec![location], images: vec![ImageId(String::new())] };
-        let mut transaction = within("begin", self.deadline, self.pool.begin()).await?;
-        self.mark(&mut transaction, &batch, now).await?;
-        within("roll back", self.deadline, transaction.rollback()).await
-    }
-
-    /// Marks a batch, and looks at what was not ours to mark.
-    async fn mark(
-        &self,
-        transaction: &mut Transaction<'static, D::Db>,
-        batch: &Batch,
-        now: DateTime<Utc>,
-    ) -> Result<Recorded, CatalogError> {
-        let mut recorded = Recorded::default();
-        if !batch.gone.is_empty() {
-            let update = mark_locations::<D>(&batch.gone, now);
-            recorded.locations = self.run(transaction, "mark locations deleted", update).await?;
-        }
-        let mut finished = 0;
-        if !batch.images.is_empty() {
-            let update = mark_images::<D>(&batch.images, now);
-            finished = self.run(transaction, "mark images deleted", update).await?;
-        }
-        // The usual case needs no more: everything of the batch was ours to record.
-        if recorded.locations < batch.gone.len() as u64 {
-            recorded.overtaken = self.not_ours(transaction, &batch.gone, now).await?;
-        }
-        recorded.finished = if finished == batch.images.len() as u64 {
-            batch.images.clone()
-        } else {
-            self.finished_of(transaction, &batch.images, now).await?
-        };
-        Ok(recorded)
-    }
-
-    async fn run(
-        &self,
-        transaction: &mut Transaction<'static, D::Db>,
-        what: &'static str,
-        mut update: QueryBuilder<D::Db>,
-    ) -> Result<u64, CatalogError> {
-        within(what, self.deadline, D::execute(&mut *transaction, update.build())).await
-    }
-
-    /// Which of `ids` our update did not match, and what they say now.
-    async fn not_ours(
-        &self,
-        transaction: &mut Transaction<'static, D::Db>,
-        ids: &[LocationId],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<(LocationId, String)>, CatalogError> {
-        let mut query = QueryBuilder::new(format!(
-            "SELECT {id}, l.status FROM image_locations l WHERE NOT (l.status = 'deleted' AND l.deleted_at = ",
-            id = D::LOCATION_ID
-        ));
-        D::bind_time(&mut query, now.naive_utc());
-        query.push(") AND l.id IN (");
-        push_ids::<D>(&mut query, ids);
-        query.push(")");
-        let rows = within("read back locations", self.deadline, async {
-            D::stream(&mut *transaction, query.build()).try_collect::<Vec<_>>().await
-        })
-        .await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if let Some(id) = D::int(row, 0)? {
-                found.push((LocationId(id), D::text(row, 1)?.unwrap_or_default()));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Which of `ids` became deleted in this transaction.
-    async fn finished_of(
-        &self,
-        transaction: &mut Transaction<'static, D::Db>,
-        ids: &[ImageId],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<ImageId>, CatalogError> {
-        let mut query = QueryBuilder::new("SELECT id FROM images WHERE status = 'deleted' AND updated_at = ");
-        D::bind_time(&mut query, now.naive_utc());
-        query.push(" AND id IN (");
-        push_texts::<D>(&mut query, ids);
-        query.push(")");
-        let rows = within("read back images", self.deadline, async {
-            D::stream(&mut *transaction, query.build()).try_collect::<Vec<_>>().await
-        })
-        .await?;
-        let mut finished = Vec::with_capacity(rows.len());
-        for row in &rows {
-            finished.extend(D::text(row, 0)?.map(ImageId));
-        }
-        Ok(finished)
     }
 }
 
@@ -254,27 +144,6 @@ where
     }
 }
 
-#[async_trait]
-impl<D: Dialect> Ledger for SqlCatalog<D>
-where
-    <D::Db as Database>::Arguments: Send,
-{
-    async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        if batch.gone.is_empty() && batch.images.is_empty() {
-            return Ok(Recorded::default());
-        }
-        retry_conflicts(|| self.try_record(batch, now)).await
-    }
-
-    async fn rehearse(&self, location: LocationId, now: DateTime<Utc>) -> Result<(), CatalogError> {
-        retry_conflicts(|| self.try_rehearse(location, now)).await
-    }
-
-    fn reader(self: Arc<Self>) -> Arc<dyn Catalog> {
-        self
-    }
-}
-
 /// Two sides of one statement: pending images with their pending locations (or none: those are only to be finished),
 /// and pending locations whose image is not pending (the Python scrubber never sees them). Of the second, those that
 /// Python's `--restore` left behind come too, and those whose image has no row, so that they are reported; the plan
@@ -337,33 +206,7 @@ fn end_of_second(at: DateTime<Utc>) -> chrono::NaiveDateTime {
     at.naive_utc() + TimeDelta::seconds(1)
 }
 
-/// The columns that Glance's own scrubber sets, `deleted_at` included (it is overwritten there too).
-fn mark_locations<D: Dialect>(ids: &[LocationId], now: DateTime<Utc>) -> QueryBuilder<D::Db> {
-    let mut query = QueryBuilder::new("UPDATE image_locations SET status = 'deleted', deleted = true, updated_at = ");
-    D::bind_time(&mut query, now.naive_utc());
-    query.push(", deleted_at = ");
-    D::bind_time(&mut query, now.naive_utc());
-    query.push(" WHERE status = 'pending_delete' AND id IN (");
-    push_ids::<D>(&mut query, ids);
-    query.push(")");
-    query
-}
-
-/// An image is finished when every location of it is `deleted`, not merely none `pending_delete`: an `active` one on
-/// a pending image would be data that nothing refers to any more. `deleted` and `deleted_at` stay, as in Glance.
-fn mark_images<D: Dialect>(ids: &[ImageId], now: DateTime<Utc>) -> QueryBuilder<D::Db> {
-    let mut query = QueryBuilder::new("UPDATE images SET status = 'deleted', updated_at = ");
-    D::bind_time(&mut query, now.naive_utc());
-    query.push(
-        " WHERE status = 'pending_delete' AND deleted = true AND NOT EXISTS (SELECT 1 FROM image_locations l \
-         WHERE l.image_id = images.id AND l.status <> 'deleted') AND id IN (",
-    );
-    push_texts::<D>(&mut query, ids);
-    query.push(")");
-    query
-}
-
-fn push_ids<D: Dialect>(query: &mut QueryBuilder<D::Db>, ids: &[LocationId]) {
+pub(super) fn push_ids<D: Dialect>(query: &mut QueryBuilder<D::Db>, ids: &[LocationId]) {
     for (place, id) in ids.iter().enumerate() {
         if place > 0 {
             query.push(",");
@@ -372,7 +215,7 @@ fn push_ids<D: Dialect>(query: &mut QueryBuilder<D::Db>, ids: &[LocationId]) {
     }
 }
 
-fn push_texts<D: Dialect>(query: &mut QueryBuilder<D::Db>, ids: &[ImageId]) {
+pub(super) fn push_texts<D: Dialect>(query: &mut QueryBuilder<D::Db>, ids: &[ImageId]) {
     for (place, id) in ids.iter().enumerate() {
         if place > 0 {
             query.push(",");
