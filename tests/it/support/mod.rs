@@ -15,13 +15,18 @@ pub mod web;
 use std::time::{Duration, Instant};
 
 /// Asks `ready` until it says something, for at most a minute: for what another process does in its own time.
-pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+    eventually_every(Duration::from_millis(20), what, ready)
+}
+
+/// The same, asking less often: for what being asked disturbs.
+pub fn eventually_every<T>(pause: Duration, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = ready() {
             return value;
         }
         assert!(Instant::now() < deadline, "waited a minute for {what}");
-        std::thread::park_timeout(Duration::from_millis(20));
+        std::thread::park_timeout(pause);
     }
 }

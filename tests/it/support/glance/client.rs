@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use ureq::http::Response;
 use ureq::{Agent, Body, RequestBuilder};
 
-use crate::support::eventually;
+use crate::support::eventually_every;
 
 /// Acts as an administrator of one project.
 pub struct Client {
@@ -48,7 +48,8 @@ impl Client {
         let request = json!({"method": {"name": "glance-direct"}, "stores": stores, "all_stores_must_succeed": true});
         expect(as_admin(self.agent.post(self.url(&format!("images/{id}/import")))).send_json(request), 202);
         // Not until the image is active: the task still writes then, which SQLite takes badly beside our next request.
-        eventually("an import", || {
+        // And seldom: each question is a reader that the task's writes must get past.
+        eventually_every(Duration::from_secs(1), "an import", || {
             let tasks = body(as_admin(self.agent.get(self.url(&format!("images/{id}/tasks")))).call(), 200);
             let statuses: Vec<_> =
                 tasks["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
