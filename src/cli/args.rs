@@ -95,6 +95,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", aliases = ["log-config", "log_config"], hide = true)]
     pub log_config_append: Option<PathBuf>,
 
+    /// Print a completion script for this shell and exit
+    #[arg(long = "shell_completion", alias = "shell-completion", value_name = "SHELL", exclusive = true)]
+    pub shell_completion: Option<clap_complete::Shell>,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -119,6 +123,13 @@ impl Args {
         sources.sort_by_key(|(place, _)| *place);
         parsed.sources = sources.into_iter().map(|(_, source)| source).collect();
         Ok(parsed)
+    }
+
+    /// The completion script for a shell.
+    pub(super) fn completion(shell: clap_complete::Shell) -> Vec<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Self::command(), "glance-scrubber", &mut script);
+        script
     }
 
     /// Configuration files and directories, in command-line order.

@@ -30,11 +30,11 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Clean };
         }
     };
+    if let Some(shell) = args.shell_completion {
+        return print(&Args::completion(shell));
+    }
     if args.version {
-        return match writeln!(std::io::stdout(), "{}", env!("CARGO_PKG_VERSION")) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Unexpected,
-            _ => Exit::Clean,
-        };
+        return print(concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes());
     }
     match prepare(&args) {
         Ok((config, terminal)) => run(&args, &config, &terminal),
@@ -42,6 +42,14 @@ pub fn main() -> Exit {
             say(&words);
             exit
         }
+    }
+}
+
+/// Prints on stdout what needs no configuration. A reader that has gone is no fault.
+fn print(text: &[u8]) -> Exit {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Unexpected,
+        _ => Exit::Clean,
     }
 }
 

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Approval, Approved};
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
+use super::report::Example;
 use super::survey::PAGE;
-use crate::catalog::{Catalog, CatalogError, ImageId, LocationId};
+use crate::catalog::{Catalog, CatalogError, LocationId};
 use crate::store::{Answer, Outcome, Store};
 
 /// Calls in a row without one answer before a lane gives up: with a store's default deadline, three minutes.
@@ -26,8 +27,7 @@ const SILENCE: u32 = 3;
 /// What became of one location.
 #[derive(Debug)]
 pub(super) struct Settled {
-    pub location: LocationId,
-    pub image: Option<ImageId>,
+    pub which: Example,
     pub lane: usize,
     pub bytes: u64,
     pub end: End,
@@ -62,8 +62,7 @@ pub(super) struct Lanes<'a> {
 
 /// A location in hand.
 struct InHand {
-    location: LocationId,
-    image: Option<ImageId>,
+    which: Example,
     bytes: u64,
 }
 
@@ -135,8 +134,7 @@ impl Lanes<'_> {
         let rows = patience::retry(self.patience, "read locations again", read).await?;
         let mut calls: VecDeque<Call> = VecDeque::new();
         for row in &rows {
-            let (location, image) = plan::ids(row);
-            let in_hand = InHand { location, image: image.cloned(), bytes: plan::bytes(row) };
+            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row) };
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
                     if calls.back().is_none_or(|(in_hand, _)| in_hand.len() >= batch) {
@@ -197,6 +195,6 @@ impl Lanes<'_> {
 
 impl InHand {
     fn settled(self, lane: usize, end: End) -> Settled {
-        Settled { location: self.location, image: self.image, lane, bytes: self.bytes, end }
+        Settled { which: self.which, lane, bytes: self.bytes, end }
     }
 }

@@ -232,6 +232,11 @@ pub fn ids(row: &Result<LocationRow, BrokenRow>) -> (LocationId, Option<&ImageId
     }
 }
 
+/// Whether a row's image is pending, so that a kept location keeps it so.
+pub fn image_is_pending(row: &Result<LocationRow, BrokenRow>) -> bool {
+    row.as_ref().is_ok_and(|row| row.image.as_ref().is_some_and(|image| is_pending(&image.status)))
+}
+
 /// The bytes that a row stands for, where Glance knows.
 pub fn bytes(row: &Result<LocationRow, BrokenRow>) -> u64 {
     row.as_ref().ok().and_then(|row| row.image.as_ref()?.size).unwrap_or_default()

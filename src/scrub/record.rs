@@ -86,8 +86,8 @@ impl Recorder<'_> {
         let mut batch = Batch::default();
         for one in settled.iter() {
             if let End::Gone(_) = one.end {
-                batch.gone.push(one.location);
-                batch.images.extend(one.image.clone());
+                batch.gone.push(one.which.location);
+                batch.images.extend(one.which.image.clone());
             }
         }
         batch.images.sort_unstable();
@@ -116,7 +116,7 @@ impl Recorder<'_> {
         for one in settled.drain(..) {
             self.observer.settled(one.bytes);
             // What another recorded is not ours to count.
-            if !elsewhere.contains_key(&one.location) {
+            if !elsewhere.contains_key(&one.which.location) {
                 self.settle(&one);
             }
         }
@@ -131,19 +131,18 @@ impl Recorder<'_> {
 
     fn settle(&mut self, one: &Settled) {
         let store = self.policy.stores.all()[one.lane].id().clone();
-        let image = one.image.as_ref().map_or("?", |image| &image.0);
+        let (image, location) = (one.which.image.as_ref().map_or("?", |image| &image.0), one.which.location);
         match &one.end {
             End::Gone(outcome) => {
                 tracing::debug!(
-                    image_id = image, location_id = %one.location, store = store.as_str(), outcome = outcome.as_str(),
+                    image_id = image, location_id = %location, store = store.as_str(), outcome = outcome.as_str(),
                     "Image {image} is scrubbed from a location."
                 );
                 self.report.done.entry((store, *outcome)).or_default().add(one.bytes);
             }
             End::Kept(keep) => {
-                let example = Example::of(one.location, one.image.as_ref());
-                self.report.kept.add(Some(&store), keep, one.bytes, &example);
-                log_kept(&self.report.kept, Some(&store), &example, keep);
+                self.report.kept.add(Some(&store), keep, one.bytes, &one.which);
+                log_kept(&self.report.kept, Some(&store), &one.which, keep);
             }
         }
     }
@@ -173,10 +172,12 @@ pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep
         image_id = image, location_id = %location, store, outcome = word,
         "Unable to scrub image {image} from a location. Reason: {word}: {detail}"
     );
-    tracing::warn!(
-        image_id = image,
-        "One or more image locations couldn't be scrubbed from backend. Leaving image '{image}' in 'pending_delete' status"
-    );
+    if one.image_is_pending {
+        tracing::warn!(
+            image_id = image,
+            "One or more image locations couldn't be scrubbed from backend. Leaving image '{image}' in 'pending_delete' status"
+        );
+    }
 }
 
 /// Fills a batch: waits for the first outcome, then a moment for more. False when the last lane has gone.

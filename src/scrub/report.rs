@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::guard::Refusal;
-use super::plan::{Keep, Reason};
-use crate::catalog::{CatalogError, ImageId, LocationId};
+use super::plan::{self, Keep, Reason};
+use crate::catalog::{BrokenRow, CatalogError, ImageId, LocationId, LocationRow};
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -40,11 +40,15 @@ pub struct Example {
     pub image: Option<ImageId>,
     /// The location.
     pub location: LocationId,
+    /// Whether the image is pending itself; a location may have been removed from a living one.
+    #[serde(skip)]
+    pub image_is_pending: bool,
 }
 
 impl Example {
-    pub(super) fn of(location: LocationId, image: Option<&ImageId>) -> Self {
-        Self { image: image.cloned(), location }
+    pub(super) fn of(row: &Result<LocationRow, BrokenRow>) -> Self {
+        let (location, image) = plan::ids(row);
+        Self { image: image.cloned(), location, image_is_pending: plan::image_is_pending(row) }
     }
 }
 

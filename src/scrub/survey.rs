@@ -161,7 +161,7 @@ impl Survey {
             Decision::Keep(keep, store) => (keep, store),
         };
         let store = store.map(|store| policy.stores.all()[store].id());
-        let example = Example::of(location, image);
+        let example = Example::of(row);
         self.kept.add(store, &keep, bytes, &example);
         notice(&self.kept, store, &example, &keep);
     }

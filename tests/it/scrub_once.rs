@@ -179,6 +179,20 @@ fn a_location_removed_from_a_living_image_is_reclaimed() {
     });
 }
 
+/// The words of Glance's own scrubber about an image that stays pending are only said of one that is.
+#[test]
+fn a_location_of_a_living_image_that_stays_is_not_told_as_a_pending_image() {
+    let site = on_sqlite();
+    let mut image = Image::active("living", &[&site.file("kept"), "file:///etc/hostname"]);
+    (image.locations[1].status, image.locations[1].deleted_at) =
+        ("pending_delete", Some(chrono::Utc::now() - HOUR * 2));
+    image.insert(&site.database);
+    let run = site.run(&["--once"]);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(run.stderr.contains("Unable to scrub image living from a location"), "{}", run.stderr);
+    assert!(!run.stderr.contains("Leaving image"), "{}", run.stderr);
+}
+
 #[test]
 fn an_image_that_somebody_crashed_over_is_finished() {
     on_each(|site| {
@@ -471,4 +485,32 @@ fn the_share_is_judged_before_the_limits() {
     let run = site.run_with(&config, &["--once"]);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     assert!(run.stderr.contains("80 %"), "{}", run.stderr);
+}
+
+/// Glance writes paths as they are; its own scrubber cuts them at these and then removes another file, or none.
+#[test]
+fn a_data_directory_may_have_marks_in_its_name_that_mean_something_in_a_uri() {
+    let site = on_sqlite();
+    let odd = site.directory.path().join("images #1?a=b%20c;d");
+    std::fs::create_dir(&odd).unwrap();
+    for name in ["due", "living"] {
+        std::fs::write(odd.join(name), name).unwrap();
+    }
+    std::fs::write(site.directory.path().join("images "), "where the cut path leads").unwrap();
+    Image::active("living", &[&format!("file://{}/living", odd.display())]).insert(&site.database);
+    Image::pending("due", HOUR * 2, &[&format!("file://{}/due", odd.display())]).insert(&site.database);
+    // A mark behind the directory is nothing that Glance wrote: which file is meant is unclear, so it stays.
+    Image::pending("unclear", HOUR * 2, &[&site.uri("unclear?x")]).insert(&site.database);
+    let config = site.config(&format!(
+        "filesystem_store_datadir =\nfilesystem_store_datadirs = {}\nfilesystem_store_datadirs = {}",
+        odd.display(),
+        site.data().display()
+    ));
+    let run = site.run_with(&config, &["--once"]);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(!odd.join("due").exists() && odd.join("living").exists());
+    assert!(site.directory.path().join("images ").exists());
+    assert_eq!(states(&site.database, "due").0, "deleted");
+    assert_eq!(states(&site.database, "unclear").0, "pending_delete");
+    assert!(run.stderr.contains("has ?, # or NUL in its name"), "{}", run.stderr);
 }

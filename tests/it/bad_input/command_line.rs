@@ -29,6 +29,15 @@ fn wrong_arguments() {
     assert_untouched(&site);
 }
 
+#[test]
+fn completion_scripts_need_no_configuration() {
+    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef glance-scrubber")] {
+        let run = Scrubber::new().arg("--shell_completion").arg(shell).run();
+        assert_eq!(run.code, Some(0), "{}", run.output());
+        assert!(run.stdout.contains(words) && run.stdout.contains("--dry-run"), "{shell}");
+    }
+}
+
 /// An unset shell variable, which makes Glance's own scrubber scrub.
 #[test]
 fn an_empty_restore_scrubs_nothing() {
