@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
 use guard::ApprovedPlan;
-use lanes::Lanes;
+use lanes::{Lanes, Left};
 use record::Recorder;
 
 /// The time. Everything that asks for it asks here.
@@ -119,13 +119,10 @@ impl Scrubber {
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
         let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
-        let mut report = match self.work(&policy, observer, stop, CycleReport::begin(now)).await {
-            Ok(report) => report,
-            Err((mut report, error)) => {
-                report.failure = Some(error);
-                report
-            }
-        };
+        let mut report = CycleReport::begin(now);
+        if let Err(error) = self.work(&policy, observer, stop, &mut report).await {
+            report.failure = Some(error);
+        }
         report.interrupted |= stop.is_cancelled();
         report.ended_at = self.clock.now();
         report
@@ -136,18 +133,12 @@ impl Scrubber {
         policy: &Policy<'_>,
         observer: &dyn Observer,
         stop: &CancellationToken,
-        mut report: CycleReport,
-    ) -> Result<CycleReport, (CycleReport, CatalogError)> {
+        report: &mut CycleReport,
+    ) -> Result<(), CatalogError> {
         let catalog = Arc::clone(&self.ledger).reader();
-        let plan = match survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await {
-            Ok(plan) => plan,
-            Err(error) => return Err((report, error)),
-        };
-        plan.describe(&mut report);
-        let census = match plan.census(catalog.as_ref()).await {
-            Ok(census) => census,
-            Err(error) => return Err((report, error)),
-        };
+        let plan = survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await?;
+        plan.describe(report);
+        let census = plan.census(catalog.as_ref()).await?;
         let due = plan.due;
         let ApprovedPlan { approval, lanes, finishable } =
             match approve(plan, census, self.settings.guards, &self.ledger) {
@@ -155,14 +146,12 @@ impl Scrubber {
                 Err(refusal) => {
                     tracing::error!("Nothing is deleted in this cycle: {refusal}");
                     report.refusal = Some(refusal);
-                    return Ok(report);
+                    return Ok(());
                 }
             };
         // The last moment to find out that nothing could be recorded: after it, data goes.
-        if let Some(first) = lanes.iter().find_map(|ids| ids.first())
-            && let Err(error) = self.rehearse(*first).await
-        {
-            return Err((report, error));
+        if let Some(first) = lanes.iter().find_map(|ids| ids.first()) {
+            self.rehearse(*first).await?;
         }
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
@@ -170,10 +159,8 @@ impl Scrubber {
         let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
         let common = Lanes { catalog, policy, approval, pool, stop, patience, lost: AtomicU64::new(0) };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
-        if let Err(error) = recorder.finish(&finishable).await {
-            return Err((recorder.report, error));
-        }
-        Ok(self.run_lanes(&common, &lanes, recorder).await)
+        recorder.finish(&finishable).await?;
+        self.run_lanes(&common, &lanes, recorder).await
     }
 
     async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
@@ -183,17 +170,22 @@ impl Scrubber {
     }
 
     /// Runs all lanes beside the recorder and adds what the lanes left behind.
-    async fn run_lanes(&self, common: &Lanes<'_>, lanes: &[Vec<LocationId>], recorder: Recorder<'_>) -> CycleReport {
+    async fn run_lanes(
+        &self,
+        common: &Lanes<'_>,
+        lanes: &[Vec<LocationId>],
+        recorder: Recorder<'_>,
+    ) -> Result<(), CatalogError> {
         let (sender, receiver) = mpsc::channel(record::QUEUE);
         let busy = lanes.iter().enumerate().filter(|(_, ids)| !ids.is_empty());
         let running: Vec<_> = busy
             .map(|(lane, ids)| {
                 let settled = sender.clone();
-                async move { (lane, ids.len(), common.run(lane, ids, settled).await) }
+                async move { (lane, common.run(lane, ids, settled).await) }
             })
             .collect();
         drop(sender);
-        let (mut report, ends) = tokio::join!(recorder.run(receiver), join_all(running));
+        let ((report, recorded), ends) = tokio::join!(recorder.run(receiver), join_all(running));
         report.unrecorded += common.lost.load(Ordering::Relaxed);
         if report.unrecorded > 0 {
             tracing::error!(
@@ -201,23 +193,22 @@ impl Scrubber {
                 report.unrecorded
             );
         }
-        for (lane, _, end) in ends {
-            let store = self.stores.all()[lane].id();
+        let mut failed = recorded;
+        for (lane, end) in ends {
             match end {
-                Ok(left) => {
-                    if let Some(keep) = &left.keep {
-                        tracing::warn!(
-                            store = store.as_str(),
-                            "{} due locations of store {store} were not tried: {}",
-                            left.locations,
-                            keep.detail.as_deref().unwrap_or(keep.reason.as_str())
-                        );
-                        report.kept.add_unseen(store, keep, left.locations);
-                    }
-                }
-                Err(error) => report.failure = Some(error),
+                Ok(Left { locations, keep: Some(keep) }) => self.tell_left(report, lane, locations, &keep),
+                Ok(Left { keep: None, .. }) => {}
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
-        report
+        failed
+    }
+
+    /// Says what a lane did not get to.
+    fn tell_left(&self, report: &mut CycleReport, lane: usize, locations: u64, keep: &Keep) {
+        let store = self.stores.all()[lane].id();
+        let why = keep.detail.as_deref().unwrap_or(keep.reason.as_str());
+        tracing::warn!(store = store.as_str(), "{locations} due locations of store {store} were not tried: {why}");
+        report.kept.add_unseen(store, keep, locations);
     }
 }

@@ -37,18 +37,19 @@ pub(super) struct Recorder<'a> {
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
     pub patience: Duration,
-    pub report: CycleReport,
+    pub report: &'a mut CycleReport,
 }
 
-impl Recorder<'_> {
-    /// Takes outcomes until the last lane has gone, then hands back the report.
-    pub(super) async fn run(mut self, mut settled: mpsc::Receiver<Settled>) -> CycleReport {
+impl<'a> Recorder<'a> {
+    /// Takes outcomes until the last lane has gone, then hands back the report, and how recording ended.
+    pub(super) async fn run(
+        mut self,
+        mut settled: mpsc::Receiver<Settled>,
+    ) -> (&'a mut CycleReport, Result<(), CatalogError>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while gather(&mut settled, &mut batch).await {
-            if let Err(error) = self.take(&mut batch).await {
-                self.report.failure = Some(error);
-                break;
-            }
+        let mut ended = Ok(());
+        while ended.is_ok() && gather(&mut settled, &mut batch).await {
+            ended = self.take(&mut batch).await;
         }
         // Whatever lanes still hand on cannot be recorded any more. Closing first lets them see it.
         settled.close();
@@ -57,7 +58,7 @@ impl Recorder<'_> {
                 self.report.unrecorded += 1;
             }
         }
-        self.report
+        (self.report, ended)
     }
 
     /// Finishes images that have no pending location left.
