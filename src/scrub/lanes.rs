@@ -1,13 +1,13 @@
 //! One lane a store: fresh look, delete, hand the answers on.
 //!
 //! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
-//! in small portions just before they are deleted, so that a slow store does not act on an old look; it starts
+//! in small portions just before they are deleted, and once more where the store was slow in coming to them; it starts
 //! nothing once asked to stop, and finishes what is in hand. A store that has answered nothing but `unavailable`
 //! several times in a row is left alone until the next cycle. Fails only by the database.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -18,7 +18,7 @@ use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::report::Example;
 use super::survey::PAGE;
-use crate::catalog::{Catalog, CatalogError, LocationId};
+use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
 use crate::store::{Answer, Outcome, Store};
 
 /// Calls in a row without one answer before a lane gives up: with a store's default deadline, three minutes.
@@ -56,6 +56,8 @@ pub(super) struct Lanes<'a> {
     pub pool: Option<&'a Semaphore>,
     pub stop: &'a CancellationToken,
     pub patience: Duration,
+    /// How long a look at a row is fresh enough to delete by.
+    pub look_lasts: Duration,
     /// Locations whose data is gone and whose outcome nobody took any more.
     pub lost: AtomicU64,
 }
@@ -66,7 +68,12 @@ struct InHand {
     bytes: u64,
 }
 
-type Call = (Vec<InHand>, Vec<Approved>);
+/// Locations for one call to the store, with their approvals in the same order.
+struct Call {
+    looked_at: Instant,
+    in_hand: Vec<InHand>,
+    approved: Vec<Approved>,
+}
 
 impl Lanes<'_> {
     /// Works through one store's locations. Ends early when `settled` is closed: then nothing can be recorded any more.
@@ -103,14 +110,15 @@ impl Lanes<'_> {
                 && working.len() < pace.workers.max(1)
                 && let Some(call) = waiting.pop_front()
             {
-                working.push(self.call(store, call));
+                working.push(self.call(lane, store, call, &settled));
             }
             match working.next().await {
-                Some((in_hand, answers)) => {
+                Some(Ok((in_hand, answers))) => {
                     let silent = answers.iter().all(|answer| answer.outcome == Outcome::Unavailable);
-                    silent_calls = if silent { silent_calls + 1 } else { 0 };
+                    silent_calls = if silent && !answers.is_empty() { silent_calls + 1 } else { 0 };
                     self.hand_on(lane, in_hand, answers, &settled).await;
                 }
+                Some(Err(error)) => failure = Some(error),
                 None if goes_on && failure.is_none() && (looked_at < ids.len() || !waiting.is_empty()) => {}
                 None => break,
             }
@@ -118,7 +126,7 @@ impl Lanes<'_> {
         if let Some(error) = failure {
             return Err(error);
         }
-        let unasked: usize = waiting.iter().map(|(in_hand, _)| in_hand.len()).sum();
+        let unasked: usize = waiting.iter().map(|call| call.in_hand.len()).sum();
         Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
     }
 
@@ -132,17 +140,19 @@ impl Lanes<'_> {
     ) -> Result<VecDeque<Call>, CatalogError> {
         let read = || self.catalog.locations(portion);
         let rows = patience::retry(self.patience, "read locations again", read).await?;
+        let looked_at = Instant::now();
+        self.tell_vanished(lane, portion, &rows, settled).await;
         let mut calls: VecDeque<Call> = VecDeque::new();
         for row in &rows {
             let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row) };
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
-                    if calls.back().is_none_or(|(in_hand, _)| in_hand.len() >= batch) {
-                        calls.push_back((Vec::new(), Vec::new()));
+                    if calls.back().is_none_or(|call| call.in_hand.len() >= batch) {
+                        calls.push_back(Call { looked_at, in_hand: Vec::new(), approved: Vec::new() });
                     }
                     if let Some(call) = calls.back_mut() {
-                        call.0.push(in_hand);
-                        call.1.push(approved);
+                        call.in_hand.push(in_hand);
+                        call.approved.push(approved);
                     }
                 }
                 Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,
@@ -151,14 +161,47 @@ impl Lanes<'_> {
         Ok(calls)
     }
 
-    async fn call(&self, store: &dyn Store, (in_hand, approved): Call) -> (Vec<InHand>, Vec<Answer>) {
+    /// Rows that were there when the cycle was planned, and are not any more.
+    async fn tell_vanished(
+        &self,
+        lane: usize,
+        portion: &[LocationId],
+        rows: &[Result<LocationRow, BrokenRow>],
+        settled: &mpsc::Sender<Settled>,
+    ) {
+        if rows.len() == portion.len() {
+            return;
+        }
+        let there: HashSet<LocationId> = rows.iter().map(|row| plan::ids(row).0).collect();
+        for location in portion.iter().filter(|location| !there.contains(location)) {
+            let in_hand = InHand { which: Example::vanished(*location), bytes: 0 };
+            let keep = Keep { reason: Reason::Changed, detail: Some("its row has gone".to_owned()) };
+            self.send(settled, in_hand.settled(lane, End::Kept(keep))).await;
+        }
+    }
+
+    /// Deletes, after a third look if the second has become old while the call waited for its turn.
+    async fn call(
+        &self,
+        lane: usize,
+        store: &dyn Store,
+        mut call: Call,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<(Vec<InHand>, Vec<Answer>), CatalogError> {
         let _place = match self.pool {
             // Closed never happens: nobody closes it. Then the lane's own width still holds.
             Some(pool) => pool.acquire().await.ok(),
             None => None,
         };
-        let answers = store.delete(&approved).await;
-        (in_hand, answers)
+        if call.looked_at.elapsed() >= self.look_lasts {
+            let portion: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
+            match self.look(lane, &portion, portion.len(), settled).await?.pop_front() {
+                Some(fresh) => call = fresh,
+                None => return Ok((Vec::new(), Vec::new())),
+            }
+        }
+        let answers = store.delete(&call.approved).await;
+        Ok((call.in_hand, answers))
     }
 
     async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {

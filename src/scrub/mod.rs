@@ -63,6 +63,10 @@ pub trait Observer: Send + Sync {
 /// Nobody.
 impl Observer for () {}
 
+/// Long enough that a store which answers in time is never asked for twice the reading; short enough that a restore
+/// which an operator began just before is seen.
+const LOOK_LASTS: Duration = Duration::from_secs(10);
+
 /// What a config asks of every cycle.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -74,6 +78,8 @@ pub struct Settings {
     pub guards: Guards,
     /// `scrub_pool_size`, where set.
     pub pool: Option<usize>,
+    /// How long a look at a row is fresh enough to delete by: [`LOOK_LASTS`].
+    pub look_lasts: Duration,
     /// `[scrubber] database_patience`.
     pub patience: Duration,
 }
@@ -87,6 +93,7 @@ impl Settings {
             limits: Limits { images: own.max_images_per_cycle, bytes: own.max_bytes_per_cycle },
             guards: Guards { max_percent: own.max_percent_of_images, allow_empty },
             pool: config.scrub_pool_size,
+            look_lasts: LOOK_LASTS,
             patience: own.database_patience,
         }
     }
@@ -157,7 +164,8 @@ impl Scrubber {
         let pool = self.settings.pool.map(Semaphore::new);
         let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
         let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
-        let common = Lanes { catalog, policy, approval, pool, stop, patience, lost: AtomicU64::new(0) };
+        let look_lasts = self.settings.look_lasts;
+        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, lost: AtomicU64::new(0) };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
         self.run_lanes(&common, &lanes, recorder).await

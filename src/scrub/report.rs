@@ -46,6 +46,11 @@ pub struct Example {
 }
 
 impl Example {
+    /// A row that has gone.
+    pub(super) const fn vanished(location: LocationId) -> Self {
+        Self { image: None, location, image_is_pending: false }
+    }
+
     pub(super) fn of(row: &Result<LocationRow, BrokenRow>) -> Self {
         let (location, image) = plan::ids(row);
         Self { image: image.cloned(), location, image_is_pending: plan::image_is_pending(row) }

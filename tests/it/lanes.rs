@@ -106,12 +106,22 @@ fn fill(site: &Site, stores: &[(&str, usize)]) {
 }
 
 fn cycle(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>, stop: &CancellationToken) -> CycleReport {
+    cycle_with(site, stores, pool, Duration::from_secs(600), stop)
+}
+
+fn cycle_with(
+    site: &Site,
+    stores: Vec<Arc<dyn Store>>,
+    pool: Option<usize>,
+    look_lasts: Duration,
+    stop: &CancellationToken,
+) -> CycleReport {
     let config = load(&Invocation::from_process(vec![ConfigSource::File(site.config(""))], Vec::new())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let grace = Duration::from_secs(3600);
         let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
-        let settings = Settings { grace, limits, guards, pool, patience };
+        let settings = Settings { grace, limits, guards, pool, patience, look_lasts };
         let scrubber = Scrubber {
             ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             stores: Stores::new(true, stores),
@@ -247,6 +257,28 @@ fn a_row_that_changes_after_the_plan_is_kept() {
     expect(&report, &[("a deleted", 59), ("a changed", 1)]);
     assert!(!store.asked.lock().unwrap().contains(&"rbd://a9".to_owned()), "data of a restored image was deleted");
     assert_eq!(states(&site.database, "a9"), ("active".into(), vec!["active".into()]));
+}
+
+/// The same within a portion that was read at once: a look that has become old is repeated before the delete.
+#[test]
+fn a_row_that_changes_while_its_call_waits_is_kept() {
+    let site = Arc::new(Site::new(Engine::Sqlite));
+    fill(&site, &[("a", 3)]);
+    let changing = Arc::clone(&site);
+    let mut store = Fake::new("a", move |uri| {
+        if uri == "rbd://a0" {
+            changing.database.execute(
+                "UPDATE image_locations SET status = 'active' WHERE image_id = 'a1';
+                 DELETE FROM image_locations WHERE image_id = 'a2'",
+            );
+        }
+        Answer::plain(Outcome::Deleted)
+    });
+    store.pace = Pace { workers: 1, batch: 1 };
+    let store = Arc::new(store);
+    let report = cycle_with(&site, vec![store.clone()], None, Duration::ZERO, &CancellationToken::new());
+    expect(&report, &[("a deleted", 1), ("a changed", 2)]);
+    assert_eq!(*store.asked.lock().unwrap(), ["rbd://a0"]);
 }
 
 /// A row changed between the delete and its record: nothing is overwritten, and it is told.
