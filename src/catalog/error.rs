@@ -22,6 +22,9 @@ pub enum CatalogError {
     /// The server said no to user, password or database.
     #[error("the database refused the login: {0}; see [database] connection")]
     LoginRefused(String),
+    /// The server's certificate, or ours, is not accepted.
+    #[error("TLS with the database failed: {0}; see ssl_ca or sslrootcert in [database] connection")]
+    Tls(String),
     /// It answers, but it is not Glance's.
     #[error(
         "this is not a Glance database of Rocky or later ({0}); see [database] connection, or run glance-manage db_sync"
@@ -67,10 +70,13 @@ impl From<sqlx::Error> for CatalogError {
                 of_code(&number, describe(&error))
             }
             sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
+            // A connection that was cut in the middle of an answer, or of the greeting.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unreachable(describe(&error)),
+            sqlx::Error::Tls(_) => Self::Tls(describe(&error)),
+            sqlx::Error::Configuration(_) if asks_for_rsa(&error) => Self::LoginRefused(describe(&error)),
             _ => Self::Statement(describe(&error)),
         }
     }
@@ -107,13 +113,19 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::Database(database) => database.message().to_owned(),
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
-        sqlx::Error::Tls(_) if error.to_string().contains("mysql-rsa") => {
-            "the server asks for RSA-encrypted passwords (caching_sha2_password without TLS); use ssl_ca in the URL"
+        sqlx::Error::Configuration(_) if asks_for_rsa(error) => {
+            "the server wants the password encrypted by RSA (caching_sha2_password without TLS); use TLS (ssl_ca in \
+             the URL), or build with --features mysql-rsa, which carries RUSTSEC-2023-0071"
                 .to_owned()
         }
         other => other.to_string(),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// sqlx without its feature `mysql-rsa` says so in words only.
+fn asks_for_rsa(error: &sqlx::Error) -> bool {
+    error.to_string().contains("mysql-rsa")
 }
 
 /// Puts a deadline around a call to the database.
@@ -143,4 +155,49 @@ pub(super) async fn retry_conflicts<T, F: Future<Output = Result<T, CatalogError
         .when(|error| matches!(error, CatalogError::Conflict(_)))
         .notify(|error, wait| tracing::debug!("Transaction repeated in {wait:?}: {error}"))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_may_come_back() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let cut_in_the_greeting = "unexpected response from SSLRequest: 0x00".to_owned();
+        for error in [sqlx::Error::Io(broken), sqlx::Error::Protocol(cut_in_the_greeting), sqlx::Error::PoolTimedOut] {
+            let error = CatalogError::from(error);
+            assert!(matches!(error, CatalogError::Unreachable(_)) && error.is_transient(), "{error}");
+        }
+        assert!(!CatalogError::from(sqlx::Error::RowNotFound).is_transient());
+    }
+
+    #[test]
+    fn a_server_that_wants_rsa_is_told_apart() {
+        let words = "RSA auth backend disabled; enable feature `mysql-rsa` (or `rsa` …) or use TLS.";
+        let error = CatalogError::from(sqlx::Error::Configuration(words.into()));
+        assert!(matches!(error, CatalogError::LoginRefused(_)), "{error}");
+        assert!(error.to_string().contains("--features mysql-rsa"), "{error}");
+    }
+
+    #[test]
+    fn a_code_says_whether_trying_again_helps() {
+        let kind = |code| of_code(code, "words".to_owned());
+        for conflict in ["1213", "1205", "40001", "40P01", "5", "6", "517"] {
+            assert!(matches!(kind(conflict), CatalogError::Conflict(_)), "{conflict}");
+        }
+        for refused in ["1045", "28P01", "3D000", "1049"] {
+            assert!(
+                matches!(kind(refused), CatalogError::LoginRefused(_)) && !kind(refused).is_transient(),
+                "{refused}"
+            );
+        }
+        for schema in ["1146", "42P01", "26"] {
+            assert!(matches!(kind(schema), CatalogError::NoSchema(_)), "{schema}");
+        }
+        for read_only in ["1142", "1290", "42501", "25006", "8"] {
+            assert!(matches!(kind(read_only), CatalogError::ReadOnly(_)), "{read_only}");
+        }
+        assert!(kind("57P01").is_transient() && !kind("22001").is_transient());
+    }
 }
