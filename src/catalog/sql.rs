@@ -157,8 +157,12 @@ fn scan_query<D: Dialect>(scope: Scope) -> QueryBuilder<D::Db> {
     ));
     if let Scope::Due(horizon) = scope {
         query.push(" AND i.deleted = true AND ");
+        push_due_or_skewed::<D>(&mut query, "i.deleted_at", horizon);
         // An image without a pending location is only to be finished: when it is due, and not when its clock is wrong.
-        push_due_or_skewed::<D>(&mut query, "i.deleted_at", "l.id IS NOT NULL AND ", horizon);
+        // A condition of its own, so that the one before needs no look at the locations.
+        query.push(" AND (l.id IS NOT NULL OR i.deleted_at < ");
+        D::bind_second(&mut query, end_of_second(horizon.due));
+        query.push(")");
     }
     query.push(format_args!(
         " UNION ALL SELECT {id}, COALESCE(i.id, l.image_id), l.deleted_at FROM image_locations l LEFT JOIN images i \
@@ -167,7 +171,7 @@ fn scan_query<D: Dialect>(scope: Scope) -> QueryBuilder<D::Db> {
     ));
     if let Scope::Due(horizon) = scope {
         query.push(" AND ");
-        push_due_or_skewed::<D>(&mut query, "l.deleted_at", "", horizon);
+        push_due_or_skewed::<D>(&mut query, "l.deleted_at", horizon);
     }
     // By image within an instant, so that a reader can count images by looking at the row before.
     query.push(" ORDER BY due_from, image_id, location_id");
@@ -193,10 +197,10 @@ fn living_query<D: Dialect>(horizon: Horizon) -> QueryBuilder<D::Db> {
     query
 }
 
-fn push_due_or_skewed<D: Dialect>(query: &mut QueryBuilder<D::Db>, column: &str, if_skewed: &str, horizon: Horizon) {
+fn push_due_or_skewed<D: Dialect>(query: &mut QueryBuilder<D::Db>, column: &str, horizon: Horizon) {
     query.push(format_args!("({column} < "));
     D::bind_second(query, end_of_second(horizon.due));
-    query.push(format_args!(" OR {if_skewed}{column} > "));
+    query.push(format_args!(" OR {column} > "));
     D::bind_second(query, horizon.skew.naive_utc());
     query.push(")");
 }
