@@ -21,7 +21,7 @@ pub use routing::Stores;
 
 use crate::config::{Config, StoreConfig, StoreId, StoreKind};
 use crate::location::{Location, Scheme};
-use crate::scrub::Approved;
+use crate::scrub::{Approved, Resolved};
 
 /// A backend that holds images' data.
 #[async_trait]
@@ -35,7 +35,11 @@ pub trait Store: Send + Sync {
     /// How much may be asked of it at once.
     fn pace(&self) -> Pace;
 
-    /// What a location means to this store. Pure: reads the URI and the config, asks nobody.
+    /// Gets to know what [`Store::locate`] needs of the backend (the id of a Ceph cluster, say). Called once in
+    /// each survey that finds something due, for all stores at once. Bounded; where it fails, `locate` and `delete` say so.
+    async fn prepare(&self) {}
+
+    /// What a location means to this store. Reads the URI, the config and what [`Store::prepare`] brought; asks nobody.
     ///
     /// # Errors
     /// The answer for a location that can never be deleted here: `malformed`, `forbidden`, `no_store`.
@@ -50,6 +54,11 @@ pub trait Store: Send + Sync {
 
     /// Deletes, and answers for each target in order.
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer>;
+
+    /// Looks what deleting these would meet, without changing anything, and answers for each in order.
+    async fn probe(&self, targets: &[Resolved]) -> Vec<Probed> {
+        targets.iter().map(|_| Probed::default()).collect()
+    }
 
     /// Looks at itself without changing anything.
     async fn check(&self) -> Vec<Finding>;
@@ -72,6 +81,15 @@ pub struct Target {
     /// The same for every spelling of a URI that means the same data, and different for any other data. `None` where
     /// deleting takes nothing away, so that sharing does not matter.
     pub identity: Option<String>,
+}
+
+/// What a look at the backend brought for one location.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// What deleting would end in, where that is not plainly `deleted`. `None` also where the store cannot tell.
+    pub answer: Option<Answer>,
+    /// Bytes that the data takes in the backend, where the backend knows.
+    pub stored: Option<u64>,
 }
 
 /// One line of `--check`.
@@ -119,6 +137,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
     match &store.kind {
         StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
+        StoreKind::Rbd(_) => Arc::new(unsupported::UnsupportedStore::open(id, "rbd")),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }
