@@ -9,6 +9,7 @@ mod datadir;
 mod file;
 mod http;
 mod outcome;
+mod rbd;
 mod routing;
 mod unsupported;
 
