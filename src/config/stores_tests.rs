@@ -27,6 +27,11 @@ fn show(text: &str) -> String {
             format!("{}=file({}){}", store.id, dirs.join(","), file.timeout.map_or(0, |timeout| timeout.as_secs()))
         }
         StoreKind::Http => format!("{}=http", store.id),
+        StoreKind::Rbd(rbd) => {
+            let conf = rbd.conf_file.as_deref().unwrap_or("-");
+            let user = rbd.user.as_deref().unwrap_or("-");
+            format!("{}=rbd({conf},{user},{},{:?})", store.id, rbd.pool, rbd.timeout)
+        }
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };

@@ -28,8 +28,8 @@ mod trash;
 
 pub use cluster::{Cluster, Setup, Unconnected};
 pub use error::{CallError, Errno};
-pub use image::{Child, Image, Locker, Watcher};
-pub use library::{Library, MissingLibrary};
+pub use image::{Child, Image};
+pub use library::Library;
 pub use pool::{Access, Pool};
 pub use trash::{TrashEntry, TrashSource};
 
