@@ -86,3 +86,27 @@ pub(super) fn check(call: &'static str, answer: c_int) -> Result<usize, CallErro
     // Fails exactly where the answer is negative.
     usize::try_from(answer).map_err(|_| CallError::new(call, Errno(answer.saturating_neg())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_the_call_the_name_the_number_and_the_words() {
+        let show = |number| CallError::new("rbd_remove", Errno(number)).to_string();
+        assert_eq!(show(16), "rbd_remove failed: EBUSY (16), device or resource busy");
+        assert_eq!(show(108), "rbd_remove failed: ESHUTDOWN (108), cannot send after transport endpoint shutdown");
+        assert_eq!(show(95), "rbd_remove failed: EOPNOTSUPP (95), operation not supported");
+        assert_eq!(show(72), "rbd_remove failed: errno 72, multihop attempted");
+        assert_eq!(show(73), "rbd_remove failed: errno 73, RFS specific error");
+        assert_eq!(show(4000), "rbd_remove failed: errno 4000, unknown error 4000");
+    }
+
+    #[test]
+    fn only_a_negative_answer_is_an_error() {
+        assert_eq!(check("x", 0), Ok(0));
+        assert_eq!(check("x", 7), Ok(7));
+        assert_eq!(check("x", -2), Err(CallError::new("x", Errno::ENOENT)));
+        assert_eq!(check("x", c_int::MIN).unwrap_err().errno, Errno(c_int::MAX));
+    }
+}

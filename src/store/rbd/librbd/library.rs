@@ -45,7 +45,8 @@ impl Library {
         let rbd = open(librbd)?;
         // SAFETY: the soname stands for the functions that the headers declare, and `open` never lets a library go.
         let found = unsafe { Functions::look_up(&rados, &rbd) };
-        let c = found.map_err(|(function, words)| MissingLibrary::Function { function, words: words.to_string() })?;
+        let c =
+            found.map_err(|(function, words)| MissingLibrary::Function { function, words: loaders_words(&words) })?;
         Ok(Self { c })
     }
 }
@@ -54,7 +55,12 @@ impl Library {
 fn open(file: &'static str) -> Result<ManuallyDrop<unix::Library>, MissingLibrary> {
     // SAFETY: Ceph's libraries run their static constructors here, which expect nothing of the process.
     let opened = unsafe { unix::Library::open(Some(file), unix::RTLD_NOW | unix::RTLD_LOCAL) };
-    opened.map(ManuallyDrop::new).map_err(|words| MissingLibrary::File { file, words: words.to_string() })
+    opened.map(ManuallyDrop::new).map_err(|words| MissingLibrary::File { file, words: loaders_words(&words) })
+}
+
+/// What the system's loader says; libloading's own text is that it failed.
+fn loaders_words(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Ceph's libraries cannot be used.
@@ -76,4 +82,28 @@ pub enum MissingLibrary {
         /// What the loader says.
         words: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_library_names_the_file_and_the_package() {
+        let missing = Library::load_from("librados.so.nowhere", LIBRBD).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "cannot load librados.so.nowhere: librados.so.nowhere: cannot open shared object file: No such file or \
+             directory (install the package librbd1: it has this name on Debian, Ubuntu and RHEL)"
+        );
+    }
+
+    /// The C library stands for a Ceph that is too old: it is there, and has none of the functions.
+    #[test]
+    fn a_library_without_our_functions_is_refused() {
+        let missing = Library::load_from("libc.so.6", "libc.so.6").unwrap_err();
+        assert!(matches!(missing, MissingLibrary::Function { function: "rados_create", .. }), "{missing:?}");
+        let text = missing.to_string();
+        assert!(text.starts_with("Ceph's libraries lack rados_create: ") && text.contains("14.2 or newer"), "{text}");
+    }
 }

@@ -14,7 +14,8 @@ use super::progress::watched;
 /// What an image is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Looking. Leaves no trace: no watch is registered.
+    /// Looking. Leaves no trace: no watch is registered, so that nobody tells of changes either. Size, snapshots and
+    /// lockers are those of the moment of opening; watchers and children are asked for.
     ReadOnly,
     /// Changing snapshots. Registers a watch, by which others see that the image is open.
     ReadWrite,
