@@ -12,6 +12,7 @@ mod plan;
 mod record;
 mod report;
 mod shared;
+mod silence;
 mod survey;
 
 use std::sync::Arc;
