@@ -26,6 +26,7 @@ fn show(text: &str) -> String {
             let dirs: Vec<_> = file.datadirs.iter().map(|dir| dir.display().to_string()).collect();
             format!("{}=file({}){}", store.id, dirs.join(","), file.timeout.map_or(0, |timeout| timeout.as_secs()))
         }
+        StoreKind::Rbd(rbd) => format!("{}=rbd({})", store.id, rbd.pool),
         StoreKind::Http => format!("{}=http", store.id),
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
@@ -50,7 +51,7 @@ fn without_enabled_backends_there_is_one_store_a_type() {
             "[glance_store]\nstores = http, glance.store.filesystem.Store,file\nfilesystem_store_datadir = /d\n",
             "single http=http file=file(/d)0",
         ),
-        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd? s3=s3?"),
+        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd(images) s3=s3?"),
         ("[glance_store]\nstores = file\nfilesystem_store_timeout = 7\n", "single file=file(/var/lib/glance/images)7"),
         // The shared section is for multi-store mode only.
         (
@@ -85,7 +86,7 @@ fn each_store_has_its_section_then_the_shared_one_then_the_default() {
             "Fast=file(/var/lib/glance/images)0 slow=file(/var/lib/glance/images)0",
         ),
     ] {
-        assert_eq!(show(&format!("{MULTI}{text}")), format!("multi {want} web=http ceph=rbd?"), "{text}");
+        assert_eq!(show(&format!("{MULTI}{text}")), format!("multi {want} web=http ceph=rbd(images)"), "{text}");
     }
 }
 
@@ -150,7 +151,7 @@ fn what_glance_refuses_for_new_images_is_a_warning() {
 fn options_that_deleting_does_not_need_may_be_wrong() {
     let text = "[glance_store]\nstores = file,rbd\nfilesystem_store_chunk_size = many\nrbd_store_chunk_size = 0\n\
                 default_store = nowhere\nfilesystem_thin_provisioning = perhaps\n";
-    assert_eq!(show(text), "single file=file(/var/lib/glance/images)0 rbd=rbd?");
+    assert_eq!(show(text), "single file=file(/var/lib/glance/images)0 rbd=rbd(images)");
     assert_eq!(
         errors("[backend_defaults]\nfilesystem_store_timeout = -1\n[DEFAULT]\nenabled_backends = a:file, b:file\n"),
         "f:2: [backend_defaults] filesystem_store_timeout: `-1` should be greater than or equal to 0"
