@@ -9,6 +9,7 @@ mod guard;
 mod lanes;
 mod patience;
 mod plan;
+mod probe;
 mod record;
 mod report;
 mod shared;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use audit::{Audit, Entry, Verdict};
 pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
+pub use probe::Prober;
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
