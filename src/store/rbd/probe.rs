@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::answers::{in_use, of_error};
-use super::delete::{Whereabouts, whereabouts};
+use super::delete::{Whereabouts, no_pool, whereabouts};
 use super::librbd::{Access, CallError, Errno, Image, Pool};
 use super::look::{self, Look};
 use super::{RbdStore, call};
@@ -37,6 +37,7 @@ fn probe(pool: &Pool, address: &Address, policy: InUse) -> Result<Probed, CallEr
                 // It came back between the two looks.
                 Whereabouts::There => return Ok(Probed::default()),
                 Whereabouts::Gone => Answer::plain(Outcome::Absent),
+                Whereabouts::NoPool => no_pool(address),
             };
             return Ok(Probed { answer: Some(answer), stored: None });
         }

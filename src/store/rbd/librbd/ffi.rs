@@ -2,7 +2,7 @@
 //!
 //! Types: `size_t` is `usize`, `ssize_t` is `isize`, `time_t` is [`libc::time_t`], an `enum` is a [`c_int`].
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 
 /// `rados_t`: a connection.
@@ -154,6 +154,7 @@ functions! {
         fn rados_buffer_free(buffer: *mut c_char);
         fn rados_ioctx_create(cluster: RadosT, pool: *const c_char, ioctx: *mut IoCtxT) -> c_int;
         fn rados_ioctx_destroy(ioctx: IoCtxT);
+        fn rados_ioctx_get_pool_name(ioctx: IoCtxT, name: *mut c_char, len: c_uint) -> c_int;
         // The older name is Nautilus's; both set CEPH_OSD_FLAG_FULL_TRY.
         fn rados_set_pool_full_try [or rados_set_osdmap_full_try] (ioctx: IoCtxT);
         fn rados_remove(ioctx: IoCtxT, object: *const c_char) -> c_int;

@@ -270,7 +270,7 @@ impl<'p> Image<'p> {
     pub fn children(&self, snap: &str) -> Result<Vec<Child>, CallError> {
         self.show(Some(&c_text("rbd_snap_set", snap)?))?;
         let children = self.children_of_shown();
-        // Back to the present, also after a failure: an image that shows a snapshot is read-only.
+        // Back to the present, also after a failure: whatever is asked next would be about the snapshot.
         self.show(None)?;
         children
     }
