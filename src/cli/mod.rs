@@ -19,6 +19,7 @@ use crate::config::{Config, Invocation, load};
 use crate::exit::Exit;
 use crate::observe::logging;
 use crate::observe::terminal::Terminal;
+use crate::store;
 
 /// Runs the command that the process was started with.
 pub fn main() -> Exit {
@@ -102,8 +103,10 @@ fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
             once::run(config, args.allow_empty, args.format, terminal).await
         }
     });
-    // A call that hangs in a dead file system must not keep a finished run from ending.
+    // A call that hangs in a dead file system or cluster must not keep a finished run from ending.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    let _ = std::io::stdout().flush();
+    store::leave_hanging_calls(exit.code());
     exit
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Place};
 use super::options;
+use super::rbd::{self, RbdPolicy};
 use super::reader::Reader;
 use super::text::looks_like_a_name;
 
@@ -32,6 +33,8 @@ pub struct ScrubberConfig {
     pub database_deadline: Duration,
     /// How long a cycle waits for a database that went away under it. Default 60 s.
     pub database_patience: Duration,
+    /// What is about Ceph.
+    pub rbd: RbdPolicy,
 }
 
 pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
@@ -47,6 +50,7 @@ pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
         store_deadline: seconds(reader, "store_deadline"),
         database_deadline: seconds(reader, "database_deadline"),
         database_patience: seconds(reader, "database_patience"),
+        rbd: rbd::policy(reader, GROUP),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::StoreId;
 use super::error::{ConfigError, Place};
 use super::options;
+use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
@@ -42,6 +43,8 @@ pub enum StoreKind {
     File(FileConfig),
     /// `http`: read-only for Glance.
     Http,
+    /// `rbd`.
+    Rbd(RbdConfig),
     /// A type that this version does not delete from; its locations are `no_store`.
     Unsupported(String),
 }
@@ -126,6 +129,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
     match kind {
         "file" => StoreKind::File(file(reader, options)),
         "http" => StoreKind::Http,
+        "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
@@ -137,7 +141,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
 }
 
 /// Where a store's options stand.
-struct StoreOptions {
+pub(super) struct StoreOptions {
     section: String,
     /// `[backend_defaults]` counts where the section has nothing.
     fall_back: bool,
@@ -145,7 +149,7 @@ struct StoreOptions {
 
 impl StoreOptions {
     /// The value for this store, and the section that it is from. An empty number counts as not set.
-    fn get(&self, reader: &mut Reader, name: &str) -> Option<(Setting, &str)> {
+    pub(super) fn get(&self, reader: &mut Reader, name: &str) -> Option<(Setting, &str)> {
         let own = reader.setting(&self.section, name)?;
         if !own.is_set() && self.fall_back {
             let shared = reader.setting(SHARED, name)?;
@@ -154,7 +158,8 @@ impl StoreOptions {
         Some((own, &self.section))
     }
 
-    fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
+    /// A text that is set and not empty.
+    pub(super) fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
         self.get(reader, name)?.0.into_text().filter(|text| !text.is_empty())
     }
 }

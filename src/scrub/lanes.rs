@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Approval, Approved};
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
+use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
 use super::survey::PAGE;
 use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
@@ -58,6 +59,8 @@ pub(super) struct Lanes<'a> {
     pub patience: Duration,
     /// How long a look at a row is fresh enough to delete by.
     pub look_lasts: Duration,
+    /// How far the deletes are that take their time.
+    pub under_way: UnderWay,
     /// Locations whose data is gone and whose outcome nobody took any more.
     pub lost: AtomicU64,
 }
@@ -152,7 +155,7 @@ impl Lanes<'_> {
                     }
                     if let Some(call) = calls.back_mut() {
                         call.in_hand.push(in_hand);
-                        call.approved.push(approved);
+                        call.approved.push(approved.watched(Pulse::of(plan::bytes(row), &self.under_way)));
                     }
                 }
                 Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,

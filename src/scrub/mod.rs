@@ -9,6 +9,8 @@ mod guard;
 mod lanes;
 mod patience;
 mod plan;
+mod pulse;
+mod reclaim;
 mod record;
 mod report;
 mod shared;
@@ -24,9 +26,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 pub use audit::{Audit, Entry, Verdict};
-pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
+pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
-pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
+pub use pulse::{Pulse, UnderWay};
+pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{CatalogError, Ledger, LocationId};
@@ -35,6 +38,7 @@ use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
 use guard::ApprovedPlan;
 use lanes::{Lanes, Left};
+use reclaim::Reclaim;
 use record::Recorder;
 
 /// The time. Everything that asks for it asks here.
@@ -58,6 +62,10 @@ pub trait Observer: Send + Sync {
     fn planned(&self, _plan: Tally) {}
     /// One location is finished or kept, and recorded.
     fn settled(&self, _bytes: u64) {}
+    /// Where it looks for what is under way. Asked for once a cycle.
+    fn under_way(&self) -> UnderWay {
+        UnderWay::default()
+    }
 }
 
 /// Nobody.
@@ -165,10 +173,12 @@ impl Scrubber {
         let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
         let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
         let look_lasts = self.settings.look_lasts;
-        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, lost: AtomicU64::new(0) };
+        let (under_way, lost) = (observer.under_way(), AtomicU64::new(0));
+        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, lost };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
-        self.run_lanes(&common, &lanes, recorder).await
+        self.run_lanes(&common, &lanes, recorder).await?;
+        Reclaim { catalog, policy, approval, stop, patience }.run(report).await
     }
 
     async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {

@@ -60,6 +60,9 @@ pub async fn survey(
     notice: Notice<'_>,
 ) -> Result<Plan, CatalogError> {
     let Scan { locations, finishable } = catalog.scan(Scope::Due(policy.horizon)).await?;
+    if !locations.is_empty() {
+        policy.stores.prepare().await;
+    }
     let mut survey = Survey::new(policy.stores, limits);
     for page in locations.chunks(PAGE) {
         for row in catalog.locations(page).await? {
@@ -121,6 +124,7 @@ impl Plan {
 /// # Errors
 /// The database's.
 pub async fn acquaint(catalog: &dyn Catalog, policy: &Policy<'_>) -> Result<(), CatalogError> {
+    policy.stores.prepare().await;
     let mut living = DueData::default().seal();
     catalog.living(policy.horizon, &mut |row: LivingRow| living.see(&row, policy.keys, policy.stores)).await?;
     living.settle(policy.stores);

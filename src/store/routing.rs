@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
+
 use super::{Answer, Outcome, Store, Target};
 use crate::location::Location;
 
@@ -25,6 +27,11 @@ impl Stores {
     /// The stores, in the order of the config.
     pub fn all(&self) -> &[Arc<dyn Store>] {
         &self.stores
+    }
+
+    /// Lets every store get ready, all at once: see [`Store::prepare`].
+    pub async fn prepare(&self) {
+        join_all(self.stores.iter().map(|store| store.prepare())).await;
     }
 
     /// Finds the store of a location; the index is that of [`Self::all`].

@@ -105,7 +105,7 @@ fn check() {
     let site = site();
     let sound = stdout(site.run(&["--check"]), 0);
     assert_golden("check.table", &squeezed(&masked(&site, &sound)));
-    let faulty = site.config("stores = file, http, rbd\nfilesystem_store_datadirs = {dir}/none");
+    let faulty = site.config("stores = file, http, sheepdog\nfilesystem_store_datadirs = {dir}/none");
     let faulty = stdout(site.run_with(&faulty, &["--check", "-f", "json"]), 3);
     assert_golden("check.json", &masked(&site, &faulty));
 }

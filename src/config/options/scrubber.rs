@@ -37,6 +37,34 @@ pub(super) const OPTIONS: &[O] = &[
     O::int("store_deadline", "Seconds after which a call to a store is given up; the location stays pending.")
         .within(1, SECONDS_MAX)
         .or("60"),
+    O::choice(
+        "rbd_in_use",
+        &["trash", "wait"],
+        "What becomes of an RBD image that clones or snapshots of others still hold: trash moves it to the pool's trash, \
+         as Glance does; wait leaves it as it is until they have gone. Clones of format 1 are waited for in any case.",
+    )
+    .or("trash"),
+    O::flag(
+        "reclaim_trash",
+        "false",
+        "Once a cycle, free the RBD images in the trash that Glance's database knows as deleted and that nothing holds \
+         any more.",
+    ),
+    O::int(
+        "rbd_workers",
+        "RBD images in hand at once, for each store. Most of them wait for the monitors, which remove snapshots once a \
+         second, any number at a time.",
+    )
+    .within(1, 256)
+    .or("64"),
+    O::int("rbd_removals", "RBD images being removed at once, for each cluster: this is the OSDs' work.")
+        .within(1, 256)
+        .or("16"),
+    O::int(
+        "rbd_concurrent_management_ops",
+        "Objects of one RBD image removed at once. Not set means what Ceph's configuration says.",
+    )
+    .within(1, 1024),
     O::int("database_deadline", "Seconds after which a statement to the database is given up.")
         .within(1, SECONDS_MAX)
         .or("60"),
