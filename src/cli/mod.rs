@@ -96,7 +96,8 @@ fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
     };
     let exit = runtime.block_on(async {
         if args.dry_run {
-            dry_run::run(config, args.allow_empty, args.format.unwrap_or_default()).await
+            let (allow_empty, probe, format) = (args.allow_empty, args.probe, args.format.unwrap_or_default());
+            dry_run::run(config, dry_run::Wanted { allow_empty, probe, format }).await
         } else if args.check {
             check::run(config, args.format.unwrap_or_default()).await
         } else {

@@ -6,6 +6,7 @@
 //! several times in a row is left alone until the next cycle. Fails only by the database.
 
 use std::collections::{HashSet, VecDeque};
+use std::slice::Chunks;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,10 @@ use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
+use super::silence::Silence;
 use super::survey::PAGE;
 use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
-use crate::store::{Answer, Outcome, Store};
-
-/// Calls in a row without one answer before a lane gives up: with a store's default deadline, three minutes.
-const SILENCE: u32 = 3;
+use crate::store::{Answer, Outcome, Pace, Store};
 
 /// What became of one location.
 #[derive(Debug)]
@@ -78,6 +77,30 @@ struct Call {
     approved: Vec<Approved>,
 }
 
+/// A lane's locations that are not in hand yet.
+struct Queue<'a> {
+    portions: Chunks<'a, LocationId>,
+    /// Locations in `portions`.
+    unread: usize,
+    waiting: VecDeque<Call>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(ids: &'a [LocationId], pace: Pace) -> Self {
+        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
+        Self { portions: ids.chunks(look_ahead), unread: ids.len(), waiting: VecDeque::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.unread == 0 && self.waiting.is_empty()
+    }
+
+    /// Locations.
+    fn len(&self) -> usize {
+        self.unread + self.waiting.iter().map(|call| call.in_hand.len()).sum::<usize>()
+    }
+}
+
 impl Lanes<'_> {
     /// Works through one store's locations. Ends early when `settled` is closed: then nothing can be recorded any more.
     pub(super) async fn run(
@@ -88,49 +111,49 @@ impl Lanes<'_> {
     ) -> Result<Left, CatalogError> {
         let store = self.policy.stores.all()[lane].as_ref();
         let pace = store.pace();
-        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        let mut portions = ids.chunks(look_ahead);
-        let mut waiting: VecDeque<Call> = VecDeque::new();
+        let mut queue = Queue::new(ids, pace);
         let mut working = FuturesUnordered::new();
-        let mut silent_calls = 0;
-        let mut looked_at = 0;
+        let mut silence = Silence::default();
         let mut failure = None;
         loop {
-            let goes_on =
-                failure.is_none() && !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
-            if waiting.is_empty()
-                && goes_on
-                && let Some(portion) = portions.next()
-            {
-                looked_at += portion.len();
-                match self.look(lane, portion, pace.batch, &settled).await {
-                    Ok(calls) => waiting = calls,
-                    // What is in hand is being deleted: it is waited for, so that it can still be recorded or counted.
-                    Err(error) => failure = Some(error),
+            let goes_on = failure.is_none() && !self.stop.is_cancelled() && !silence.is_final() && !settled.is_closed();
+            if goes_on {
+                // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
+                failure = self.refill(lane, &mut queue, pace.batch, &settled).await.err();
+                while working.len() < pace.workers.max(1)
+                    && let Some(call) = queue.waiting.pop_front()
+                {
+                    working.push(self.call(lane, store, call, &settled));
                 }
-            }
-            while goes_on
-                && working.len() < pace.workers.max(1)
-                && let Some(call) = waiting.pop_front()
-            {
-                working.push(self.call(lane, store, call, &settled));
             }
             match working.next().await {
                 Some(Ok((in_hand, answers))) => {
-                    let silent = answers.iter().all(|answer| answer.outcome == Outcome::Unavailable);
-                    silent_calls = if silent && !answers.is_empty() { silent_calls + 1 } else { 0 };
+                    silence.note(answers.iter().map(|answer| Some(answer.outcome)));
                     self.hand_on(lane, in_hand, answers, &settled).await;
                 }
                 Some(Err(error)) => failure = Some(error),
-                None if goes_on && failure.is_none() && (looked_at < ids.len() || !waiting.is_empty()) => {}
+                None if goes_on && failure.is_none() && !queue.is_empty() => {}
                 None => break,
             }
         }
-        if let Some(error) = failure {
-            return Err(error);
+        failure.map_or_else(|| Ok(self.left(queue.len(), &silence)), Err)
+    }
+
+    /// Looks at the next portion's rows once all calls of the one before are on their way.
+    async fn refill(
+        &self,
+        lane: usize,
+        queue: &mut Queue<'_>,
+        batch: usize,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<(), CatalogError> {
+        if queue.waiting.is_empty()
+            && let Some(portion) = queue.portions.next()
+        {
+            queue.unread -= portion.len();
+            queue.waiting = self.look(lane, portion, batch, settled).await?;
         }
-        let unasked: usize = waiting.iter().map(|call| call.in_hand.len()).sum();
-        Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
+        Ok(())
     }
 
     /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
@@ -225,17 +248,17 @@ impl Lanes<'_> {
         }
     }
 
-    fn left(&self, locations: u64, silent_calls: u32) -> Left {
+    fn left(&self, locations: usize, silence: &Silence) -> Left {
         if locations == 0 {
             return Left::default();
         }
-        let keep = if silent_calls >= SILENCE {
-            let detail = format!("the store gave no answer {SILENCE} times in a row; left alone until the next cycle");
+        let keep = if silence.is_final() {
+            let detail = Silence::detail("left alone until the next cycle");
             Keep { reason: Reason::Outcome(Outcome::Unavailable), detail: Some(detail) }
         } else {
             Keep::plain(Reason::Interrupted)
         };
-        Left { locations, keep: Some(keep) }
+        Left { locations: locations as u64, keep: Some(keep) }
     }
 }
 

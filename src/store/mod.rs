@@ -129,6 +129,13 @@ pub struct Probed {
     pub stored: Option<u64>,
 }
 
+impl From<Answer> for Probed {
+    /// What is known of data that a store cannot get at.
+    fn from(answer: Answer) -> Self {
+        Self { answer: Some(answer), stored: None }
+    }
+}
+
 /// One line of `--check`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {

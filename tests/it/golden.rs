@@ -92,6 +92,18 @@ fn dry_run() {
     }
 }
 
+/// With thin files, which take nothing: what others take is up to the file system.
+#[test]
+fn dry_run_with_probe() {
+    let site = site();
+    std::fs::File::create(site.data().join("due")).unwrap().set_len(1000).unwrap();
+    for format in ["table", "json", "csv", "value"] {
+        let text = masked(&site, &stdout(site.run(&["--dry-run", "--probe", "-f", format]), 0));
+        let text = if format == "table" { squeezed(&text) } else { text };
+        assert_golden(&format!("probe.{format}"), &text);
+    }
+}
+
 #[test]
 fn dry_run_of_nothing() {
     let site = Site::new(Engine::Sqlite);
