@@ -8,7 +8,7 @@ with `done`: `start`, `stop`, `kill`, `freeze` or `thaw`, and `mon`, `osd` or `a
 and this process with its stdin (with --forever: when it is told to); so no cluster is left over by whoever is killed.
 
 A memstore is quick to make and in memory; it loses its data by `kill`, not by `stop`. A bluestore is a sparse file.
-DIR/ceph.conf knows the users admin, glance, cinder, glance-ro, nocaps; DIR/wrong.keyring has a wrong key for glance.
+DIR/ceph.conf knows the users admin, glance, glance-vms, glance-ro, nocaps; DIR/wrong.keyring has a wrong key for glance.
 """
 import argparse
 import base64
@@ -28,11 +28,12 @@ import rbd
 
 PATIENCE = 60
 
-# The caps that Ceph's own page on OpenStack gives them (doc/rbd/rbd-openstack.rst); glance-ro and nocaps have too few.
+# The caps that Ceph's own page on OpenStack gives them (doc/rbd/rbd-openstack.rst); glance-vms may see clones too,
+# glance-ro and nocaps have too few.
 CAPS = {
     "client.admin": {"mon": "allow *", "osd": "allow *", "mgr": "allow *"},
     "client.glance": {"mon": "profile rbd", "osd": "profile rbd pool=images", "mgr": "profile rbd pool=images"},
-    "client.cinder": {"mon": "profile rbd", "osd": "profile rbd pool=vms, profile rbd-read-only pool=images"},
+    "client.glance-vms": {"mon": "profile rbd", "osd": "profile rbd pool=images, profile rbd-read-only pool=vms"},
     "client.glance-ro": {"mon": "profile rbd-read-only", "osd": "profile rbd-read-only pool=images"},
     "client.nocaps": {"mon": "allow r"},
     "osd.0": {"mon": "allow profile osd", "osd": "allow *"},
@@ -51,8 +52,6 @@ cluster_addr = 127.0.0.1
 ms_bind_msgr1 = false
 ms_bind_ipv6 = false
 log_file =
-log_to_stderr = false
-err_to_stderr = true
 run_dir = {dir}
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
@@ -63,6 +62,8 @@ rbd_default_features = 61
 [client]
 admin_socket =
 [mon]
+log_to_stderr = false
+err_to_stderr = true
 mon_data = {dir}/mon
 keyring = {dir}/mon.keyring
 admin_socket = {dir}/mon.asok
@@ -75,6 +76,8 @@ auth_allow_insecure_global_id_reclaim = false
 paxos_propose_interval = 0.02
 paxos_min_wait = 0.005
 [osd]
+log_to_stderr = false
+err_to_stderr = true
 osd_data = {dir}/osd
 keyring = {dir}/osd.keyring
 admin_socket = {dir}/osd.asok

@@ -49,6 +49,14 @@ class Images:
             with rbd.Image(ioctx, name) as image:
                 image.write(os.urandom(1 << 16), 0)
 
+    def sparse(self, pool, name, objects):
+        """An image whose removal takes long: it has no object map, so that each object that it could have is asked for."""
+        with self.ioctx(pool) as ioctx:
+            self.rbd.create(ioctx, name, objects << 20, order=20, old_format=False, features=rbd.RBD_FEATURE_LAYERING)
+            with rbd.Image(ioctx, name) as image:
+                image.create_snap("snap")
+                image.protect_snap("snap")
+
     def snap(self, pool, name, snap):
         with self.image(pool, name) as image:
             image.create_snap(snap)
@@ -91,6 +99,10 @@ class Images:
             image.lock_exclusive(cookie)
             return image.list_lockers()["lockers"][0][0]
 
+    def unlock(self, pool, name, cookie):
+        with self.image(pool, name) as image:
+            image.unlock(cookie)
+
     def behead(self, pool, name):
         """What a removal leaves that was cut off after the header."""
         with self.ioctx(pool) as ioctx:
@@ -98,23 +110,27 @@ class Images:
                 header = "rbd_header." + image.id()
             ioctx.remove_object(header)
 
-    def look(self, pool):
-        """What `rbd ls`, `rbd trash ls` and `rbd snap ls --all` say."""
+    def look(self, pool, name):
+        """Where the image is by `rbd ls` and `rbd trash ls`, with what `rbd snap ls --all` says of it."""
         with self.ioctx(pool) as ioctx:
-            images = {name: self.snaps(ioctx, name=name) for name in self.rbd.list(ioctx)}
-            trash = {entry["name"]: self.snaps(ioctx, image_id=entry["id"]) for entry in self.rbd.trash_list(ioctx)}
-            return {"images": images, "trash": trash}
+            found = []
+            if name in self.rbd.list(ioctx):
+                found.append("listed " + self.snaps(ioctx, name=name))
+            for entry in self.rbd.trash_list(ioctx):
+                if entry["name"] == name:
+                    found.append("trashed " + self.snaps(ioctx, image_id=entry["id"]))
+            return ", ".join(found) or "gone"
 
     def snaps(self, ioctx, **which):
         try:
             with rbd.Image(ioctx, read_only=True, **which) as image:
-                return [self.describe(image, snap) for snap in image.list_snaps()]
+                return "[%s]" % ", ".join(self.describe(image, snap) for snap in image.list_snaps())
         except rbd.ImageNotFound:
-            return None  # without a header, or gone while we looked
+            return "without a header"
 
     def describe(self, image, snap):
         if snap["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH:
-            return "(in the trash namespace)"
+            return "removed but cloned"
         return snap["name"] + (" protected" if image.is_protected_snap(snap["name"]) else "")
 
     def objects(self, pool):
@@ -192,6 +208,7 @@ def hold(conf, pool, name, how):
     cluster = connect(conf)
     with cluster.open_ioctx(pool) as ioctx, rbd.Image(ioctx, name, read_only=how == "read") as image:
         if how == "write":
+            image.update_features(rbd.RBD_FEATURE_OBJECT_MAP | rbd.RBD_FEATURE_FAST_DIFF, False)
             image.update_features(rbd.RBD_FEATURE_EXCLUSIVE_LOCK, False)
         if how == "lock":
             image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
