@@ -90,7 +90,11 @@ fn each_store_has_its_section_then_the_shared_one_then_the_default() {
             "Fast=file(/var/lib/glance/images)0 slow=file(/var/lib/glance/images)0",
         ),
     ] {
-        assert_eq!(show(&format!("{MULTI}{text}")), format!("multi {want} web=http ceph=rbd(-,-,images,Ours)"), "{text}");
+        assert_eq!(
+            show(&format!("{MULTI}{text}")),
+            format!("multi {want} web=http ceph=rbd(-,-,images,Ours)"),
+            "{text}"
+        );
     }
 }
 

@@ -217,8 +217,7 @@ impl Scrubber {
         let mut failed = recorded;
         for (lane, end) in ends {
             match end {
-                Ok(Left { locations, keep: Some(keep) }) => self.tell_left(report, lane, locations, &keep),
-                Ok(Left { keep: None, .. }) => {}
+                Ok(left) => left.iter().for_each(|left| self.tell_left(report, lane, left)),
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
@@ -226,10 +225,11 @@ impl Scrubber {
     }
 
     /// Says what a lane did not get to.
-    fn tell_left(&self, report: &mut CycleReport, lane: usize, locations: u64, keep: &Keep) {
+    fn tell_left(&self, report: &mut CycleReport, lane: usize, left: &Left) {
+        let Left { locations, keep } = left;
         let store = self.stores.all()[lane].id();
         let why = keep.detail.as_deref().unwrap_or(keep.reason.as_str());
         tracing::warn!(store = store.as_str(), "{locations} due locations of store {store} were not tried: {why}");
-        report.kept.add_unseen(store, keep, locations);
+        report.kept.add_unseen(store, keep, *locations);
     }
 }

@@ -23,9 +23,9 @@ pub struct Prober<'a> {
     pool: Option<Semaphore>,
 }
 
-/// Locations for one call, with their places in the page.
-#[derive(Default)]
+/// Locations in one container for one call, with their places in the page.
 struct Call {
+    container: String,
     places: Vec<usize>,
     targets: Vec<Resolved>,
 }
@@ -57,16 +57,20 @@ impl<'a> Prober<'a> {
 }
 
 fn add(calls: &mut VecDeque<Call>, place: usize, target: Resolved, batch: usize) {
-    if calls.back().is_none_or(|call| call.places.len() >= batch) {
-        calls.push_back(Call::default());
-    }
-    if let Some(call) = calls.back_mut() {
-        call.places.push(place);
-        call.targets.push(target);
+    let open = |call: &&mut Call| call.container == target.target.container && call.places.len() < batch;
+    match calls.iter_mut().rev().find(open) {
+        Some(call) => {
+            call.places.push(place);
+            call.targets.push(target);
+        }
+        None => {
+            let container = target.target.container.clone();
+            calls.push_back(Call { container, places: vec![place], targets: vec![target] });
+        }
     }
 }
 
-/// Asks one store at its pace, until it has answered all or has been silent for too long.
+/// Asks one store at its pace; a container that has been silent for too long is not asked any more.
 async fn ask_store(
     store: &dyn Store,
     silence: &mut Silence,
@@ -78,26 +82,30 @@ async fn ask_store(
     let mut answers = Vec::new();
     loop {
         while working.len() < workers.max(1)
-            && !silence.is_final()
             && let Some(call) = waiting.pop_front()
         {
-            working.push(ask_once(store, call, pool));
+            if silence.is_final(&call.container) {
+                let detail = Silence::detail("not asked any more");
+                let unasked = Probed::from(Answer::because(Outcome::Unavailable, detail));
+                answers.extend(call.places.into_iter().map(|place| (place, unasked.clone())));
+            } else {
+                working.push(ask_once(store, call, pool));
+            }
         }
-        let Some((places, probed)) = working.next().await else { break };
-        silence.note(probed.iter().map(|probed| probed.answer.as_ref().map(|answer| answer.outcome)));
+        let Some((Call { container, places, .. }, probed)) = working.next().await else { break };
+        silence.note(&container, probed.iter().map(|probed| probed.answer.as_ref().map(|answer| answer.outcome)));
         // What a store leaves out it knows nothing of.
         answers.extend(places.into_iter().zip(probed.into_iter().chain(std::iter::repeat_with(Probed::default))));
     }
-    let unasked = || Probed::from(Answer::because(Outcome::Unavailable, Silence::detail("not asked any more")));
-    answers.extend(waiting.into_iter().flat_map(|call| call.places).map(|place| (place, unasked())));
     answers
 }
 
-async fn ask_once(store: &dyn Store, call: Call, pool: Option<&Semaphore>) -> (Vec<usize>, Vec<Probed>) {
+async fn ask_once(store: &dyn Store, call: Call, pool: Option<&Semaphore>) -> (Call, Vec<Probed>) {
     let _turn = match pool {
         // Closed never happens: nobody closes it. Then the store's own pace still holds.
         Some(pool) => pool.acquire().await.ok(),
         None => None,
     };
-    (call.places, store.probe(&call.targets).await)
+    let probed = store.probe(&call.targets).await;
+    (call, probed)
 }

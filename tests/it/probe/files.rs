@@ -61,8 +61,8 @@ fn a_probe_foretells_the_cycle_and_changes_nothing() {
         Image::active("living", &[&site.file("living"), &site.file("shared")]).insert(&site.database);
         insert(&site, "there", &site.file("there"));
         insert(&site, "absent", &site.uri("absent"));
-        // Glance's name for it, and a link's: what goes is the link, not what it leads to.
-        std::os::unix::fs::symlink(site.data().join("living"), site.data().join("link")).unwrap();
+        // What goes is the link, wherever it leads, or nowhere.
+        std::os::unix::fs::symlink("nowhere", site.data().join("link")).unwrap();
         insert(&site, "link", &site.uri("link"));
         std::fs::create_dir(site.data().join("directory")).unwrap();
         insert(&site, "directory", &site.uri("directory"));
