@@ -101,10 +101,15 @@ impl<'a> Case<'a> {
         let own = self.site.directory.path().display().to_string();
         let mask = |text: &str| text.replace(&self.image, "IMAGE").replace(&directory, "DIR").replace(&own, "DIR");
         let line = [&name, &seen.outcome, &mask(&seen.detail), &seen.left, &seen.rows].map(String::as_str).join(" | ");
-        let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-        file.write_all((line + "\n").as_bytes()).unwrap(); // in one write: others write too
+        add_line(&line);
     }
+}
+
+/// Adds a line to the table.
+fn add_line(line: &str) {
+    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap(); // in one write: others write too
 }
 
 impl Seen {
@@ -138,7 +143,8 @@ const UNTOUCHED: &str = "listed [snap protected]";
 fn store_of(ceph: &Ceph, more: &str) -> String {
     let user = if more.contains("rbd_store_user") { "" } else { "rbd_store_user = glance\n" };
     let conf = ceph.conf().display().to_string();
-    let conf = if more.contains("rbd_store_ceph_conf") { String::new() } else { format!("rbd_store_ceph_conf = {conf}\n") };
+    let conf =
+        if more.contains("rbd_store_ceph_conf") { String::new() } else { format!("rbd_store_ceph_conf = {conf}\n") };
     format!("stores = file, rbd\n{user}{conf}{more}")
 }
 
@@ -176,6 +182,7 @@ fn assert_shows_no_key(ceph: &Ceph, run: &Finished) {
 
 fn keys_in(keyring: &Path) -> impl Iterator<Item = String> {
     let text = std::fs::read_to_string(keyring).unwrap();
-    let keys = text.lines().filter_map(|line| line.trim().strip_prefix("key = ").map(str::to_owned)).collect::<Vec<_>>();
+    let keys =
+        text.lines().filter_map(|line| line.trim().strip_prefix("key = ").map(str::to_owned)).collect::<Vec<_>>();
     keys.into_iter()
 }

@@ -89,7 +89,9 @@ fn a_cluster_with_the_same_names_is_not_the_right_one() {
 
     // A store for each, and a location that names the wrong one.
     let site = Site::new(Engine::Sqlite);
-    Image::active("living", &[&site.file("living")]).with_meta_data(Some(r#"{"store": "files"}"#)).insert(&site.database);
+    Image::active("living", &[&site.file("living")])
+        .with_meta_data(Some(r#"{"store": "files"}"#))
+        .insert(&site.database);
     for (id, store) in [(&image, "b"), (&new_id(), "a")] {
         let uri = uri.replace(&image, id);
         let meta_data = format!(r#"{{"store": "{store}"}}"#);

@@ -25,7 +25,7 @@ fn a_writer_keeps_the_image_and_its_snapshot() {
             let holder = ceph.hold(&case.image, how);
             let seen = case.scrub_noting(policy, &format!("[scrubber]\nrbd_in_use = {policy}"));
             seen.is("in_use", UNTOUCHED).says(&[&holder.address]);
-            drop(holder);
+            holder.close();
             case.scrub_noting("closed", "").is("deleted", "gone");
         }
     }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub enum Kept {
     InFile,
 }
 
-/// An image that a process of its own has open; closed when dropped.
+/// An image that a process of its own has open; killed when dropped.
 pub struct Holder {
     talk: Talk,
     /// The client's address, as watchers are listed.
@@ -132,7 +132,21 @@ impl Ceph {
     }
 }
 
+/// The daemons end before their directory goes.
+impl Drop for Ceph {
+    fn drop(&mut self) {
+        if let Some(daemons) = &self.daemons {
+            daemons.lock().unwrap_or_else(PoisonError::into_inner).end();
+        }
+    }
+}
+
 impl Holder {
+    /// Closes the image, which a killed holder does not.
+    pub fn close(mut self) {
+        self.talk.end();
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.talk.child), signal).unwrap();
     }
@@ -180,11 +194,18 @@ impl Talk {
     }
 }
 
+impl Talk {
+    /// Lets it end in its own way.
+    fn end(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// At once: what it has to say to a cluster that is frozen or full would never end.
 impl Drop for Talk {
     fn drop(&mut self) {
-        drop(self.stdin.take());
-        // Frozen, perhaps.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::CONT);
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

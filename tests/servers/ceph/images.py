@@ -141,17 +141,15 @@ class Images:
         with self.ioctx(pool) as ioctx:
             ioctx.remove_object(name)
 
-    def fill(self, pool):
-        """Writes until the pool says that it is full."""
-        with self.ioctx(pool) as ioctx:
-            number = 0
-            while not self.is_full(pool):
-                # Not waited for: a write to a full pool waits for space.
-                done = ioctx.aio_write_full("filler.%d" % number, bytes(4 << 20))
-                deadline = time.monotonic() + 10
-                while not done.is_complete() and not self.is_full(pool) and time.monotonic() < deadline:
-                    time.sleep(0.02)
-                number += 1
+    def fill(self, pool, percent):
+        """Makes the cluster full, by saying that it is at so many percent of its space."""
+        for name, ratio in (("nearfull", percent - 2), ("backfillfull", percent - 1), ("full", percent)):
+            self.mon(prefix="osd set-%s-ratio" % name, ratio=ratio / 100)
+        deadline = time.monotonic() + float(PATIENCE)
+        while not self.is_full(pool):
+            if time.monotonic() > deadline:
+                raise TimeoutError("not full")
+            time.sleep(0.05)
 
     def is_full(self, pool):
         flags = {entry["pool_name"]: entry["flags_names"] for entry in self.mon(prefix="osd dump")["pools"]}[pool]
