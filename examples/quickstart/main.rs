@@ -10,7 +10,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use glance_scrubber::cli::{dry_run, once};
+use glance_scrubber::cli::dry_run::{self, Wanted};
+use glance_scrubber::cli::once;
 use glance_scrubber::config::{Config, ConfigSource, Invocation, load};
 use glance_scrubber::exit::Exit;
 use glance_scrubber::observe::logging;
@@ -26,14 +27,14 @@ async fn main() -> Result<()> {
 
     heading(&format!("The data directory: {}", cloud.files()?.join(" ")))?;
     heading("What would be done now, with scrub_time = 86400:  glance-scrubber --dry-run")?;
-    ensure!(dry_run::run(&config, false, Format::Table).await == Exit::Clean, "the dry run failed");
+    ensure!(dry_run::run(&config, Wanted::default()).await == Exit::Clean, "the dry run failed");
 
     heading("Doing it:  glance-scrubber --once")?;
     let exit = once::run(&config, false, Some(Format::Table), &Terminal::hidden()).await;
     ensure!(exit == Exit::Attention, "the broken image should have asked for attention (3), but this was {exit:?}");
 
     heading("What is left, and why:  glance-scrubber --dry-run")?;
-    ensure!(dry_run::run(&config, false, Format::Table).await == Exit::Clean, "the second dry run failed");
+    ensure!(dry_run::run(&config, Wanted::default()).await == Exit::Clean, "the second dry run failed");
     let files = cloud.files()?;
     heading(&format!("The data directory: {}", files.join(" ")))?;
     ensure!(files == cloud.files_that_must_stay, "expected {:?}", cloud.files_that_must_stay);

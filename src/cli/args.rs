@@ -29,6 +29,11 @@ pub(super) struct Args {
     #[arg(long, group = "action")]
     pub dry_run: bool,
 
+    /// With --dry-run: also ask the stores what deleting would meet and free; change nothing
+    // Both rules: clap does not ask for --dry-run where it would conflict with what is there, and that would scrub.
+    #[arg(long, requires = "dry_run", conflicts_with_all = ["once", "check", "daemon", "restore"])]
+    pub probe: bool,
+
     /// Look at the configuration, the database and every store, and explain each fault; change nothing
     #[arg(long, group = "action")]
     pub check: bool,

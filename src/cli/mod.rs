@@ -19,6 +19,7 @@ use crate::config::{Config, Invocation, load};
 use crate::exit::Exit;
 use crate::observe::logging;
 use crate::observe::terminal::Terminal;
+use crate::store;
 
 /// Runs the command that the process was started with.
 pub fn main() -> Exit {
@@ -95,15 +96,18 @@ fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
     };
     let exit = runtime.block_on(async {
         if args.dry_run {
-            dry_run::run(config, args.allow_empty, args.format.unwrap_or_default()).await
+            let (allow_empty, probe, format) = (args.allow_empty, args.probe, args.format.unwrap_or_default());
+            dry_run::run(config, dry_run::Wanted { allow_empty, probe, format }).await
         } else if args.check {
             check::run(config, args.format.unwrap_or_default()).await
         } else {
             once::run(config, args.allow_empty, args.format, terminal).await
         }
     });
-    // A call that hangs in a dead file system must not keep a finished run from ending.
+    // A call that hangs in a dead file system or cluster must not keep a finished run from ending.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    let _ = std::io::stdout().flush();
+    store::leave_hanging_calls(exit.code());
     exit
 }
 

@@ -4,24 +4,25 @@ use std::sync::OnceLock;
 
 use crate::observe::progress::Progress;
 use crate::observe::terminal::Terminal;
-use crate::scrub::{Observer, Tally};
+use crate::scrub::{Observer, Tally, UnderWay};
 
 /// Draws nothing until the plan is known.
 pub(super) struct Bar<'a> {
     terminal: &'a Terminal,
     progress: OnceLock<Progress>,
+    under_way: UnderWay,
 }
 
 impl<'a> Bar<'a> {
     pub(super) fn new(terminal: &'a Terminal) -> Self {
-        Self { terminal, progress: OnceLock::new() }
+        Self { terminal, progress: OnceLock::new(), under_way: UnderWay::default() }
     }
 }
 
 impl Observer for Bar<'_> {
     fn planned(&self, plan: Tally) {
         if plan.locations > 0 {
-            self.progress.get_or_init(|| Progress::start(self.terminal, plan.locations, plan.bytes));
+            self.progress.get_or_init(|| Progress::start(self.terminal, plan.locations, plan.bytes, &self.under_way));
         }
     }
 
@@ -29,5 +30,9 @@ impl Observer for Bar<'_> {
         if let Some(progress) = self.progress.get() {
             progress.advance(1, bytes);
         }
+    }
+
+    fn under_way(&self) -> UnderWay {
+        UnderWay::clone(&self.under_way)
     }
 }

@@ -27,6 +27,11 @@ fn show(text: &str) -> String {
             format!("{}=file({}){}", store.id, dirs.join(","), file.timeout.map_or(0, |timeout| timeout.as_secs()))
         }
         StoreKind::Http => format!("{}=http", store.id),
+        StoreKind::Rbd(rbd) => {
+            let conf = rbd.conf_file.as_deref().unwrap_or("-");
+            let user = rbd.user.as_deref().unwrap_or("-");
+            format!("{}=rbd({conf},{user},{},{:?})", store.id, rbd.pool, rbd.timeout)
+        }
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };
@@ -50,7 +55,7 @@ fn without_enabled_backends_there_is_one_store_a_type() {
             "[glance_store]\nstores = http, glance.store.filesystem.Store,file\nfilesystem_store_datadir = /d\n",
             "single http=http file=file(/d)0",
         ),
-        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd? s3=s3?"),
+        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd(-,-,images,Ours) s3=s3?"),
         ("[glance_store]\nstores = file\nfilesystem_store_timeout = 7\n", "single file=file(/var/lib/glance/images)7"),
         // The shared section is for multi-store mode only.
         (
@@ -85,7 +90,25 @@ fn each_store_has_its_section_then_the_shared_one_then_the_default() {
             "Fast=file(/var/lib/glance/images)0 slow=file(/var/lib/glance/images)0",
         ),
     ] {
-        assert_eq!(show(&format!("{MULTI}{text}")), format!("multi {want} web=http ceph=rbd?"), "{text}");
+        assert_eq!(
+            show(&format!("{MULTI}{text}")),
+            format!("multi {want} web=http ceph=rbd(-,-,images,Ours)"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_rbd_store_tells_a_timeout_that_is_not_set_from_one_that_is_off() {
+    let text = |lines: &str| format!("[glance_store]\nstores = rbd\nrbd_store_user = glance\n{lines}");
+    for (lines, want) in [
+        ("", "-,glance,images,Ours"),
+        ("rados_connect_timeout =\n", "-,glance,images,Ours"),
+        ("rados_connect_timeout = -1\n", "-,glance,images,Cephs"),
+        ("rados_connect_timeout = 0\n", "-,glance,images,Fixed(0ns)"),
+        ("rados_connect_timeout = 5\nrbd_store_pool = vms\nrbd_store_ceph_conf = /c\n", "/c,glance,vms,Fixed(5s)"),
+    ] {
+        assert_eq!(show(&text(lines)), format!("single rbd=rbd({want})"), "{lines}");
     }
 }
 
@@ -150,7 +173,7 @@ fn what_glance_refuses_for_new_images_is_a_warning() {
 fn options_that_deleting_does_not_need_may_be_wrong() {
     let text = "[glance_store]\nstores = file,rbd\nfilesystem_store_chunk_size = many\nrbd_store_chunk_size = 0\n\
                 default_store = nowhere\nfilesystem_thin_provisioning = perhaps\n";
-    assert_eq!(show(text), "single file=file(/var/lib/glance/images)0 rbd=rbd?");
+    assert_eq!(show(text), "single file=file(/var/lib/glance/images)0 rbd=rbd(-,-,images,Ours)");
     assert_eq!(
         errors("[backend_defaults]\nfilesystem_store_timeout = -1\n[DEFAULT]\nenabled_backends = a:file, b:file\n"),
         "f:2: [backend_defaults] filesystem_store_timeout: `-1` should be greater than or equal to 0"

@@ -1,24 +1,26 @@
 //! The dry run: every pending location with its verdict, without an approval in sight.
 //!
 //! Promises: reads only, through a read-only [`Catalog`]; memory does not grow with the number of rows; each verdict is
-//! the one that a cycle at this moment would come to, limits and shared data included.
+//! the one that a cycle at this moment would come to, limits and shared data included. With a [`Prober`] the verdicts on
+//! what a cycle would delete are the stores' as well, as far as they can tell without deleting.
 
 use std::time::Duration;
 
 use chrono::{NaiveDateTime, SubsecRound, TimeDelta};
 
-use super::plan::{self, Decision, Keep, Policy, Reason};
+use super::plan::{self, Decision, Keep, Policy, Reason, Resolved};
+use super::probe::Prober;
 use super::survey::{Budget, Limits, PAGE, Plan};
 use crate::catalog::{BrokenRow, Catalog, CatalogError, ImageId, ImageRow, LocationId, LocationRow, Scope};
 use crate::config::StoreId;
 use crate::location;
-use crate::store::Outcome;
+use crate::store::{Answer, Outcome, Probed};
 
 /// What a cycle would do with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Delete the data, then record it.
-    Delete,
+    /// Delete the data, then record it. How it would end, where the store was asked and says more than `deleted`.
+    Delete(Option<Answer>),
     /// Only record the image: nothing of it is left.
     Finish,
     /// Leave it alone.
@@ -29,7 +31,7 @@ impl Verdict {
     /// `delete`, `finish` or `keep`.
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Delete => "delete",
+            Self::Delete(_) => "delete",
             Self::Finish => "finish",
             Self::Keep(_) => "keep",
         }
@@ -59,6 +61,19 @@ pub struct Entry {
     pub location: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
+    /// Bytes in the backend, where the store was asked and knows.
+    pub stored: Option<u64>,
+}
+
+impl Entry {
+    /// Takes in what the store said: an outcome that does not finish the location would keep it.
+    fn learn(&mut self, probed: Probed) {
+        self.stored = probed.stored;
+        self.verdict = match probed.answer {
+            Some(answer) if !answer.outcome.finishes() => Verdict::Keep(answer.into()),
+            foreseen => Verdict::Delete(foreseen),
+        };
+    }
 }
 
 /// Walks over everything that is pending.
@@ -73,6 +88,8 @@ pub struct Audit<'a> {
     pub limits: Limits,
     /// The grace period, for `due_at`.
     pub grace: Duration,
+    /// Asks the stores, where that is wanted.
+    pub prober: Option<Prober<'a>>,
 }
 
 impl Audit<'_> {
@@ -81,15 +98,21 @@ impl Audit<'_> {
     /// # Errors
     /// The database's, or `visit`'s.
     pub async fn each<E: From<CatalogError>>(
-        &self,
+        mut self,
         visit: &mut (dyn FnMut(&Entry) -> Result<(), E> + Send),
     ) -> Result<(), E> {
         let scan = self.catalog.scan(Scope::Pending).await?;
         let mut budget = Budget::new(self.limits);
         for page in scan.locations.chunks(PAGE) {
-            for row in self.catalog.locations(page).await? {
-                visit(&self.entry(&row, &mut budget))?;
+            let rows = self.catalog.locations(page).await?;
+            let (mut entries, doomed): (Vec<_>, Vec<_>) = rows.iter().map(|row| self.entry(row, &mut budget)).unzip();
+            if let Some(prober) = &mut self.prober {
+                let answers = prober.ask(doomed).await;
+                for (entry, probed) in entries.iter_mut().zip(answers) {
+                    probed.into_iter().for_each(|probed| entry.learn(probed));
+                }
             }
+            entries.iter().try_for_each(&mut *visit)?;
         }
         for page in scan.finishable.chunks(PAGE) {
             for (image, lives) in self.catalog.images(page).await? {
@@ -99,7 +122,8 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn entry(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> Entry {
+    /// A row's entry; and what would be deleted, if anything would.
+    fn entry(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> (Entry, Option<Resolved>) {
         let (location_id, image_id) = plan::ids(row);
         let image = row.as_ref().ok().and_then(|row| row.image.as_ref());
         let deleted_at = row.as_ref().ok().and_then(plan::due_from);
@@ -109,7 +133,8 @@ impl Audit<'_> {
             Some((opened.uri.redacted(), store.map(|store| self.policy.stores.all()[store].id().clone())))
         });
         let (location, store) = opened.unzip();
-        Entry {
+        let (verdict, doomed) = self.verdict(row, budget);
+        let entry = Entry {
             image_id: image_id.cloned(),
             name: image.and_then(|image| image.name.clone()),
             owner: image.and_then(|image| image.owner.clone()),
@@ -119,20 +144,23 @@ impl Audit<'_> {
             due_at: deleted_at.and_then(|at| self.due_at(at)),
             store: store.flatten(),
             location,
-            verdict: self.verdict(row, budget),
-        }
+            verdict,
+            stored: None,
+        };
+        (entry, doomed)
     }
 
-    fn verdict(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> Verdict {
+    fn verdict(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> (Verdict, Option<Resolved>) {
         let (_, image) = plan::ids(row);
-        match plan::decide(row, self.policy) {
+        let verdict = match plan::decide(row, self.policy) {
             Decision::Keep(keep, _) => Verdict::Keep(keep),
             Decision::Delete(_) if !budget.admits(image, plan::bytes(row)) => Verdict::Keep(Keep::plain(Reason::Limit)),
             Decision::Delete(resolved) if self.plan.shared.contains(&resolved.target) => {
                 Verdict::Keep(Keep::plain(Reason::Outcome(Outcome::Shared)))
             }
-            Decision::Delete(_) => Verdict::Delete,
-        }
+            Decision::Delete(resolved) => return (Verdict::Delete(None), Some(resolved)),
+        };
+        (verdict, None)
     }
 
     fn finishable(&self, image: ImageRow, lives: bool) -> Entry {
@@ -154,6 +182,7 @@ impl Audit<'_> {
             store: None,
             location: None,
             verdict,
+            stored: None,
         }
     }
 

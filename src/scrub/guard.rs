@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use super::plan::{self, Decision, Keep, Policy, Reason};
+use super::pulse::Pulse;
 use super::shared::SharedData;
 use super::survey::Plan;
-use crate::catalog::{BrokenRow, Census, ImageId, Ledger, LocationId, LocationRow};
+use crate::catalog::{BrokenRow, Census, ImageId, ImageRow, Ledger, LocationId, LocationRow};
 use crate::location::Location;
-use crate::store::{Outcome, Target};
+use crate::store::{Outcome, Target, TrashItem};
 
 /// What the whole plan is held against.
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,7 +130,35 @@ impl Approval {
             let detail = "another location that must keep its data points to the same; look for it before you force it";
             return Err(Keep { reason: Reason::Outcome(Outcome::Shared), detail: Some(detail.to_owned()) });
         }
-        Ok(Approved { location: resolved.location, target: resolved.target })
+        Ok(Approved { location: resolved.location, target: resolved.target, pulse: Pulse::default() })
+    }
+
+    /// Releases what lies in a backend's trash under the name of an image, which was read just now: only where Glance has
+    /// that image as `deleted`, every location of it too, and no location that must keep its data points to it.
+    pub(super) fn release(
+        &self,
+        item: TrashItem,
+        image: &ImageRow,
+        lives: bool,
+        needed: &SharedData,
+    ) -> Option<Reclaimable> {
+        let is_gone = image.status == "deleted" && image.deleted && !lives;
+        // Databases may compare ids without case.
+        let is_it = image.id.0 == item.name;
+        (is_gone && is_it && !needed.contains_identity(&item.identity)).then_some(Reclaimable { item })
+    }
+}
+
+/// Something in a backend's trash that a store may free.
+#[derive(Debug)]
+pub struct Reclaimable {
+    item: TrashItem,
+}
+
+impl Reclaimable {
+    /// What it is.
+    pub fn item(&self) -> &TrashItem {
+        &self.item
     }
 }
 
@@ -138,6 +167,7 @@ impl Approval {
 pub struct Approved {
     location: Location,
     target: Target,
+    pulse: Pulse,
 }
 
 impl Approved {
@@ -149,6 +179,15 @@ impl Approved {
     /// What it means to its store.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Where a store that takes its time tells how far it is.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    pub(super) fn watched(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
 //! in small portions just before they are deleted, and once more where the store was slow in coming to them; it starts
-//! nothing once asked to stop, and finishes what is in hand. A store that has answered nothing but `unavailable`
-//! several times in a row is left alone until the next cycle. Fails only by the database.
+//! nothing once asked to stop, and finishes what is in hand. A container (directory, pool, bucket) that has answered
+//! nothing but `unavailable` several times in a row is left alone until the next cycle; what lies elsewhere in the same
+//! store goes on. Fails only by the database.
 
 use std::collections::{HashSet, VecDeque};
+use std::slice::Chunks;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,13 +18,12 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Approval, Approved};
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
+use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
+use super::silence::Silence;
 use super::survey::PAGE;
 use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
-use crate::store::{Answer, Outcome, Store};
-
-/// Calls in a row without one answer before a lane gives up: with a store's default deadline, three minutes.
-const SILENCE: u32 = 3;
+use crate::store::{Answer, Outcome, Pace, Store};
 
 /// What became of one location.
 #[derive(Debug)]
@@ -40,11 +41,11 @@ pub(super) enum End {
     Kept(Keep),
 }
 
-/// What a lane did not get to.
-#[derive(Debug, Default)]
+/// What a lane did not get to: how many locations, and why.
+#[derive(Debug)]
 pub(super) struct Left {
     pub locations: u64,
-    pub keep: Option<Keep>,
+    pub keep: Keep,
 }
 
 /// What all lanes of a cycle have in common.
@@ -58,6 +59,8 @@ pub(super) struct Lanes<'a> {
     pub patience: Duration,
     /// How long a look at a row is fresh enough to delete by.
     pub look_lasts: Duration,
+    /// How far the deletes are that take their time.
+    pub under_way: UnderWay,
     /// Locations whose data is gone and whose outcome nobody took any more.
     pub lost: AtomicU64,
 }
@@ -68,11 +71,66 @@ struct InHand {
     bytes: u64,
 }
 
-/// Locations for one call to the store, with their approvals in the same order.
+/// Locations in one container for one call to the store, with their approvals in the same order.
 struct Call {
+    container: String,
     looked_at: Instant,
     in_hand: Vec<InHand>,
     approved: Vec<Approved>,
+}
+
+/// A lane's locations that are not in hand yet.
+struct Queue<'a> {
+    portions: Chunks<'a, LocationId>,
+    /// Locations in `portions`.
+    unread: usize,
+    waiting: VecDeque<Call>,
+    silence: Silence,
+    /// Locations that were not tried because of silence.
+    left_alone: usize,
+}
+
+impl<'a> Queue<'a> {
+    fn new(ids: &'a [LocationId], pace: Pace) -> Self {
+        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
+        Self {
+            portions: ids.chunks(look_ahead),
+            unread: ids.len(),
+            waiting: VecDeque::new(),
+            silence: Silence::default(),
+            left_alone: 0,
+        }
+    }
+
+    /// The next call to a container that is not left alone.
+    fn next(&mut self) -> Option<Call> {
+        loop {
+            let call = self.waiting.pop_front()?;
+            if !self.silence.is_final(&call.container) {
+                return Some(call);
+            }
+            self.left_alone += call.in_hand.len();
+        }
+    }
+
+    /// What will not be tried any more in this cycle.
+    fn into_left(self) -> Vec<Left> {
+        let interrupted = self.len();
+        let detail = Some(Silence::detail("left alone until the next cycle"));
+        let silent = Keep { reason: Reason::Outcome(Outcome::Unavailable), detail };
+        let parts = [(interrupted, Keep::plain(Reason::Interrupted)), (self.left_alone, silent)];
+        let parts = parts.into_iter().filter(|(locations, _)| *locations > 0);
+        parts.map(|(locations, keep)| Left { locations: locations as u64, keep }).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.unread == 0 && self.waiting.is_empty()
+    }
+
+    /// Locations.
+    fn len(&self) -> usize {
+        self.unread + self.waiting.iter().map(|call| call.in_hand.len()).sum::<usize>()
+    }
 }
 
 impl Lanes<'_> {
@@ -82,52 +140,51 @@ impl Lanes<'_> {
         lane: usize,
         ids: &[LocationId],
         settled: mpsc::Sender<Settled>,
-    ) -> Result<Left, CatalogError> {
+    ) -> Result<Vec<Left>, CatalogError> {
         let store = self.policy.stores.all()[lane].as_ref();
         let pace = store.pace();
-        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        let mut portions = ids.chunks(look_ahead);
-        let mut waiting: VecDeque<Call> = VecDeque::new();
+        let mut queue = Queue::new(ids, pace);
         let mut working = FuturesUnordered::new();
-        let mut silent_calls = 0;
-        let mut looked_at = 0;
         let mut failure = None;
         loop {
-            let goes_on =
-                failure.is_none() && !self.stop.is_cancelled() && silent_calls < SILENCE && !settled.is_closed();
-            if waiting.is_empty()
-                && goes_on
-                && let Some(portion) = portions.next()
-            {
-                looked_at += portion.len();
-                match self.look(lane, portion, pace.batch, &settled).await {
-                    Ok(calls) => waiting = calls,
-                    // What is in hand is being deleted: it is waited for, so that it can still be recorded or counted.
-                    Err(error) => failure = Some(error),
+            let goes_on = failure.is_none() && !self.stop.is_cancelled() && !settled.is_closed();
+            if goes_on {
+                // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
+                failure = self.refill(lane, &mut queue, pace.batch, &settled).await.err();
+                while working.len() < pace.workers.max(1)
+                    && let Some(call) = queue.next()
+                {
+                    working.push(self.call(lane, store, call, &settled));
                 }
-            }
-            while goes_on
-                && working.len() < pace.workers.max(1)
-                && let Some(call) = waiting.pop_front()
-            {
-                working.push(self.call(lane, store, call, &settled));
             }
             match working.next().await {
-                Some(Ok((in_hand, answers))) => {
-                    let silent = answers.iter().all(|answer| answer.outcome == Outcome::Unavailable);
-                    silent_calls = if silent && !answers.is_empty() { silent_calls + 1 } else { 0 };
-                    self.hand_on(lane, in_hand, answers, &settled).await;
+                Some(Ok((call, answers))) => {
+                    queue.silence.note(&call.container, answers.iter().map(|answer| Some(answer.outcome)));
+                    self.hand_on(lane, call.in_hand, answers, &settled).await;
                 }
                 Some(Err(error)) => failure = Some(error),
-                None if goes_on && failure.is_none() && (looked_at < ids.len() || !waiting.is_empty()) => {}
+                None if goes_on && failure.is_none() && !queue.is_empty() => {}
                 None => break,
             }
         }
-        if let Some(error) = failure {
-            return Err(error);
+        failure.map_or_else(|| Ok(queue.into_left()), Err)
+    }
+
+    /// Looks at the next portion's rows once all calls of the one before are on their way.
+    async fn refill(
+        &self,
+        lane: usize,
+        queue: &mut Queue<'_>,
+        batch: usize,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<(), CatalogError> {
+        if queue.waiting.is_empty()
+            && let Some(portion) = queue.portions.next()
+        {
+            queue.unread -= portion.len();
+            queue.waiting = self.look(lane, portion, batch, settled).await?;
         }
-        let unasked: usize = waiting.iter().map(|call| call.in_hand.len()).sum();
-        Ok(self.left((ids.len() - looked_at + unasked) as u64, silent_calls))
+        Ok(())
     }
 
     /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
@@ -147,13 +204,8 @@ impl Lanes<'_> {
             let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row) };
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
-                    if calls.back().is_none_or(|call| call.in_hand.len() >= batch) {
-                        calls.push_back(Call { looked_at, in_hand: Vec::new(), approved: Vec::new() });
-                    }
-                    if let Some(call) = calls.back_mut() {
-                        call.in_hand.push(in_hand);
-                        call.approved.push(approved);
-                    }
+                    let approved = approved.watched(Pulse::of(plan::bytes(row), &self.under_way));
+                    add(&mut calls, looked_at, in_hand, approved, batch);
                 }
                 Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,
             }
@@ -187,7 +239,7 @@ impl Lanes<'_> {
         store: &dyn Store,
         mut call: Call,
         settled: &mpsc::Sender<Settled>,
-    ) -> Result<(Vec<InHand>, Vec<Answer>), CatalogError> {
+    ) -> Result<(Call, Vec<Answer>), CatalogError> {
         let _place = match self.pool {
             // Closed never happens: nobody closes it. Then the lane's own width still holds.
             Some(pool) => pool.acquire().await.ok(),
@@ -195,13 +247,19 @@ impl Lanes<'_> {
         };
         if call.looked_at.elapsed() >= self.look_lasts {
             let portion: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
-            match self.look(lane, &portion, portion.len(), settled).await?.pop_front() {
+            let mut fresh = self.look(lane, &portion, portion.len(), settled).await?;
+            let first = fresh.pop_front();
+            for moved in fresh.into_iter().flat_map(|call| call.in_hand) {
+                let detail = Some("what it points to was changed in the meantime".to_owned());
+                self.send(settled, moved.settled(lane, End::Kept(Keep { reason: Reason::Changed, detail }))).await;
+            }
+            match first {
                 Some(fresh) => call = fresh,
-                None => return Ok((Vec::new(), Vec::new())),
+                None => return Ok((Call { in_hand: Vec::new(), approved: Vec::new(), ..call }, Vec::new())),
             }
         }
         let answers = store.delete(&call.approved).await;
-        Ok((call.in_hand, answers))
+        Ok((call, answers))
     }
 
     async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
@@ -221,18 +279,20 @@ impl Lanes<'_> {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
 
-    fn left(&self, locations: u64, silent_calls: u32) -> Left {
-        if locations == 0 {
-            return Left::default();
+/// Puts a location into the last call to its container that has room, or into a new one.
+fn add(calls: &mut VecDeque<Call>, looked_at: Instant, in_hand: InHand, approved: Approved, batch: usize) {
+    let container = &approved.target().container;
+    match calls.iter_mut().rev().find(|call| call.container == *container && call.in_hand.len() < batch) {
+        Some(call) => {
+            call.in_hand.push(in_hand);
+            call.approved.push(approved);
         }
-        let keep = if silent_calls >= SILENCE {
-            let detail = format!("the store gave no answer {SILENCE} times in a row; left alone until the next cycle");
-            Keep { reason: Reason::Outcome(Outcome::Unavailable), detail: Some(detail) }
-        } else {
-            Keep::plain(Reason::Interrupted)
-        };
-        Left { locations, keep: Some(keep) }
+        None => {
+            let container = container.clone();
+            calls.push_back(Call { container, looked_at, in_hand: vec![in_hand], approved: vec![approved] });
+        }
     }
 }
 

@@ -9,9 +9,13 @@ mod guard;
 mod lanes;
 mod patience;
 mod plan;
+mod probe;
+mod pulse;
+mod reclaim;
 mod record;
 mod report;
 mod shared;
+mod silence;
 mod survey;
 
 use std::sync::Arc;
@@ -24,9 +28,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 pub use audit::{Audit, Entry, Verdict};
-pub use guard::{Approval, Approved, Guards, Refusal, approve, judge};
+pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
-pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally};
+pub use probe::Prober;
+pub use pulse::{Pulse, UnderWay};
+pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{CatalogError, Ledger, LocationId};
@@ -35,6 +41,7 @@ use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
 use guard::ApprovedPlan;
 use lanes::{Lanes, Left};
+use reclaim::Reclaim;
 use record::Recorder;
 
 /// The time. Everything that asks for it asks here.
@@ -58,6 +65,10 @@ pub trait Observer: Send + Sync {
     fn planned(&self, _plan: Tally) {}
     /// One location is finished or kept, and recorded.
     fn settled(&self, _bytes: u64) {}
+    /// Where it looks for what is under way. Asked for once a cycle.
+    fn under_way(&self) -> UnderWay {
+        UnderWay::default()
+    }
 }
 
 /// Nobody.
@@ -165,10 +176,12 @@ impl Scrubber {
         let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
         let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
         let look_lasts = self.settings.look_lasts;
-        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, lost: AtomicU64::new(0) };
+        let (under_way, lost) = (observer.under_way(), AtomicU64::new(0));
+        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, lost };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
-        self.run_lanes(&common, &lanes, recorder).await
+        self.run_lanes(&common, &lanes, recorder).await?;
+        Reclaim { catalog, policy, approval, stop, patience }.run(report).await
     }
 
     async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
@@ -204,8 +217,7 @@ impl Scrubber {
         let mut failed = recorded;
         for (lane, end) in ends {
             match end {
-                Ok(Left { locations, keep: Some(keep) }) => self.tell_left(report, lane, locations, &keep),
-                Ok(Left { keep: None, .. }) => {}
+                Ok(left) => left.iter().for_each(|left| self.tell_left(report, lane, left)),
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
@@ -213,10 +225,11 @@ impl Scrubber {
     }
 
     /// Says what a lane did not get to.
-    fn tell_left(&self, report: &mut CycleReport, lane: usize, locations: u64, keep: &Keep) {
+    fn tell_left(&self, report: &mut CycleReport, lane: usize, left: &Left) {
+        let Left { locations, keep } = left;
         let store = self.stores.all()[lane].id();
         let why = keep.detail.as_deref().unwrap_or(keep.reason.as_str());
         tracing::warn!(store = store.as_str(), "{locations} due locations of store {store} were not tried: {why}");
-        report.kept.add_unseen(store, keep, locations);
+        report.kept.add_unseen(store, keep, *locations);
     }
 }

@@ -104,6 +104,21 @@ impl Kept {
     }
 }
 
+/// What was found and freed in one store's trash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TrashTally {
+    /// Everything that lies in it.
+    pub entries: u64,
+    /// Of these, images that Glance has as deleted.
+    pub glances: u64,
+    /// Of these, freed in this cycle. The others are still held by clones, or kept for some time by the operator.
+    pub freed: u64,
+    /// Bytes of the freed images.
+    pub bytes: u64,
+    /// Images that could not be freed for a reason that somebody should look at.
+    pub failed: u64,
+}
+
 /// The result of a cycle.
 #[derive(Debug, Clone)]
 pub struct CycleReport {
@@ -119,6 +134,8 @@ pub struct CycleReport {
     pub done: BTreeMap<(StoreId, Outcome), Tally>,
     /// What stays.
     pub kept: Kept,
+    /// The backends' own trash, where the config wants it emptied.
+    pub trash: BTreeMap<StoreId, TrashTally>,
     /// Images that became `deleted`.
     pub images_finished: u64,
     /// Pending images without a pending location that could not be finished: another location of them lives.
@@ -150,6 +167,7 @@ impl CycleReport {
             planned_images: 0,
             done: BTreeMap::new(),
             kept: Kept::default(),
+            trash: BTreeMap::new(),
             images_finished: 0,
             images_unfinished: Vec::new(),
             overtaken: 0,
@@ -189,6 +207,10 @@ impl CycleReport {
                 "locations": line.tally.locations, "bytes": line.tally.bytes,
                 "detail": line.detail, "examples": line.examples,
             })).collect::<Vec<_>>(),
+            "trash": self.trash.iter().map(|(store, tally)| serde_json::json!({
+                "store": store.as_str(), "entries": tally.entries, "glances": tally.glances, "freed": tally.freed,
+                "bytes": tally.bytes, "failed": tally.failed,
+            })).collect::<Vec<_>>(),
             "overtaken": self.overtaken,
             "recorded_elsewhere": self.recorded_elsewhere,
             "unrecorded": self.unrecorded,
@@ -212,6 +234,9 @@ impl std::fmt::Display for CycleReport {
         let kept: Vec<_> = self.kept.lines().map(separate).collect();
         if !kept.is_empty() {
             write!(f, "; kept: {}", kept.join(", "))?;
+        }
+        for (store, TrashTally { freed, bytes, .. }) in self.trash.iter().filter(|(_, tally)| tally.freed > 0) {
+            write!(f, "; {freed} images ({bytes} bytes) freed from the trash of {store}")?;
         }
         if self.interrupted {
             f.write_str("; stopped before the end")?;

@@ -26,8 +26,12 @@ pub(super) struct DueData {
 impl DueData {
     pub(super) fn add(&mut self, target: &Target) {
         if let Some(identity) = &target.identity {
-            self.hashes.push(self.key.hash_one(identity));
+            self.add_identity(identity);
         }
+    }
+
+    pub(super) fn add_identity(&mut self, identity: &str) {
+        self.hashes.push(self.key.hash_one(identity));
     }
 
     /// Nothing may be added after the first look-up.
@@ -94,6 +98,11 @@ impl LivingData {
         }
         SharedData { key: self.due.key, shared: self.shared }
     }
+
+    /// What is shared, for a question that is not about a cycle's plan.
+    pub(super) fn into_shared(self) -> SharedData {
+        SharedData { key: self.due.key, shared: self.shared }
+    }
 }
 
 /// The due data that stays.
@@ -104,6 +113,10 @@ pub struct SharedData {
 
 impl SharedData {
     pub(super) fn contains(&self, target: &Target) -> bool {
-        target.identity.as_ref().is_some_and(|identity| self.shared.contains(&self.key.hash_one(identity)))
+        target.identity.as_ref().is_some_and(|identity| self.contains_identity(identity))
+    }
+
+    pub(super) fn contains_identity(&self, identity: &str) -> bool {
+        self.shared.contains(&self.key.hash_one(identity))
     }
 }

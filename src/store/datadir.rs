@@ -12,13 +12,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Answer, Outcome};
+use super::{Answer, Outcome, Probed};
 
 /// Living files looked for before a directory is taken for the wrong one.
 const WITNESSES: usize = 8;
+
+/// The unit of `st_blocks`, whatever the file system's own blocks are (stat(2)).
+const STAT_BLOCK: u64 = 512;
 
 /// A configured data directory.
 pub(super) struct DataDir {
@@ -126,10 +129,30 @@ impl OpenDir<'_> {
         }
     }
 
+    /// Looks at what [`Self::remove`] would remove. `stored` is what the file system has allocated for it, not its
+    /// length: an image that is written thinly takes less, and that is what removing it brings back. What stands in the
+    /// way of removing beyond the directory's mode (an immutable file, say) is found out by removing alone.
+    pub(super) fn probe(&self, below: &Path) -> Probed {
+        let looked = self.walk(below, |parent, name| {
+            let file = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(file.st_mode).is_dir() {
+                return Err(Errno::ISDIR);
+            }
+            Ok((file, may_remove_from(parent)))
+        });
+        match looked {
+            Ok((file, allowed)) => Probed {
+                answer: allowed.err().map(|error| self.refusal(below, error)),
+                stored: u64::try_from(file.st_blocks).ok().map(|blocks| blocks.saturating_mul(STAT_BLOCK)),
+            },
+            Err(Errno::NOENT) => self.answer_for_missing().into(),
+            Err(error) => self.refusal(below, error).into(),
+        }
+    }
+
     /// Whether the process could remove files here.
     pub(super) fn is_writable(&self) -> bool {
-        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        rustix::fs::accessat(&self.descriptor, ".", access, AtFlags::EACCESS).is_ok()
+        may_remove_from(&self.descriptor).is_ok()
     }
 
     /// Whether an ENOENT from this directory proves anything; says why not.
@@ -201,6 +224,12 @@ impl OpenDir<'_> {
             other => Answer::because(Outcome::Failed, format!("{file} cannot be removed: {other}")),
         }
     }
+}
+
+/// What keeps the process from removing files of an opened directory.
+fn may_remove_from(directory: &OwnedFd) -> Result<(), Errno> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::accessat(directory, ".", access, AtFlags::EACCESS)
 }
 
 fn unavailable(detail: String) -> Answer {

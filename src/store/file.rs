@@ -16,16 +16,16 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::datadir::{DataDir, OpenDir, Stray};
-use super::{Answer, Finding, Outcome, Pace, State, Store, Target};
+use super::{Answer, Finding, Outcome, Pace, Probed, State, Store, Target};
 use crate::config::{Config, StoreId, StoreKind};
 use crate::location::{Location, Scheme};
-use crate::scrub::Approved;
+use crate::scrub::{Approved, Resolved};
 
 /// Two threads more than double the pace of one on a local disk (the unlinks wait for the journal), four are near
 /// the best.
 const WORKERS: usize = 4;
 
-/// Unlinks handed to a thread at once: enough to hide the handing over (some 10 µs), few enough to stop soon.
+/// Files handed to a thread at once: enough to hide the handing over (some 10 µs), few enough to stop soon.
 const BATCH: usize = 32;
 
 pub(super) struct FileStore {
@@ -76,6 +76,11 @@ impl FileStore {
         }
         found.ok_or(stray)
     }
+
+    fn job(&self, location: &Location) -> Job {
+        let (dir, below) = self.place(path_of(location.uri.expose())?).ok()?;
+        Some((Arc::clone(dir), below))
+    }
 }
 
 #[async_trait]
@@ -122,12 +127,13 @@ impl Store for FileStore {
     }
 
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
-        let mut jobs = Vec::with_capacity(targets.len());
-        for approved in targets {
-            let placed = path_of(approved.location().uri.expose()).and_then(|path| self.place(path).ok());
-            jobs.push(placed.map(|(dir, below)| (Arc::clone(dir), below)));
-        }
-        remove_all(jobs, self.deadline).await
+        let jobs = targets.iter().map(|approved| self.job(approved.location())).collect();
+        in_a_thread(jobs, self.deadline, |open, below| open.remove(below)).await
+    }
+
+    async fn probe(&self, targets: &[Resolved]) -> Vec<Probed> {
+        let jobs = targets.iter().map(|resolved| self.job(&resolved.location)).collect();
+        in_a_thread(jobs, self.deadline, |open, below| open.probe(below)).await
     }
 
     async fn check(&self) -> Vec<Finding> {
@@ -150,16 +156,20 @@ fn path_of(uri: &str) -> Option<&Path> {
     path.starts_with('/').then(|| Path::new(path))
 }
 
+/// A file below a data directory; `None` for one that lies elsewhere.
 type Job = Option<(Arc<DataDir>, PathBuf)>;
 
-/// Removes files in a thread of their own, with a deadline for each. A file system that hangs takes its thread with
-/// it; `cancelled` keeps that thread from removing the rest when it wakes up long after we said `unavailable`.
-async fn remove_all(jobs: Vec<Job>, deadline: Duration) -> Vec<Answer> {
+/// What is done with one file: [`OpenDir::remove`] or [`OpenDir::probe`].
+type Act<T> = fn(&OpenDir<'_>, &Path) -> T;
+
+/// Does something with each file in a thread of its own, with a deadline for each. A file system that hangs takes its
+/// thread with it; `cancelled` keeps that thread from going on when it wakes up long after we said `unavailable`.
+async fn in_a_thread<T: From<Answer> + Send + 'static>(jobs: Vec<Job>, deadline: Duration, act: Act<T>) -> Vec<T> {
     let count = jobs.len();
     let cancelled = Arc::new(AtomicBool::new(false));
     let (answers, mut arrived) = mpsc::unbounded_channel();
     let stop = Arc::clone(&cancelled);
-    tokio::task::spawn_blocking(move || remove_each(&jobs, &stop, &answers));
+    tokio::task::spawn_blocking(move || each(&jobs, act, &stop, &answers));
     let mut given = Vec::with_capacity(count);
     while given.len() < count {
         match tokio::time::timeout(deadline, arrived.recv()).await {
@@ -172,21 +182,21 @@ async fn remove_all(jobs: Vec<Job>, deadline: Duration) -> Vec<Answer> {
         }
     }
     let silent = format!("the file system gave no answer within {} s", deadline.as_secs());
-    given.resize(count, Answer::because(Outcome::Unavailable, silent));
+    given.resize_with(count, || Answer::because(Outcome::Unavailable, silent.as_str()).into());
     given
 }
 
-fn remove_each(jobs: &[Job], cancelled: &AtomicBool, answers: &mpsc::UnboundedSender<Answer>) {
+fn each<T: From<Answer>>(jobs: &[Job], act: Act<T>, cancelled: &AtomicBool, answers: &mpsc::UnboundedSender<T>) {
     let mut opened: HashMap<*const DataDir, Result<OpenDir<'_>, Answer>> = HashMap::new();
     for job in jobs {
         if cancelled.load(Ordering::SeqCst) {
             return;
         }
         let answer = match job {
-            None => Answer::because(Outcome::Forbidden, "its path is outside of every data directory"),
+            None => Answer::because(Outcome::Forbidden, "its path is outside of every data directory").into(),
             Some((dir, below)) => match opened.entry(Arc::as_ptr(dir)).or_insert_with(|| dir.open()) {
-                Ok(open) => open.remove(below),
-                Err(answer) => answer.clone(),
+                Ok(open) => act(open, below),
+                Err(answer) => answer.clone().into(),
             },
         };
         if answers.send(answer).is_err() {

@@ -5,10 +5,10 @@
 
 use async_trait::async_trait;
 
-use super::{Answer, Finding, Outcome, Pace, State, Store, Target};
+use super::{Answer, Finding, Outcome, Pace, Probed, State, Store, Target};
 use crate::config::StoreId;
 use crate::location::{Location, Scheme};
-use crate::scrub::Approved;
+use crate::scrub::{Approved, Resolved};
 
 pub(super) struct HttpStore {
     id: StoreId,
@@ -44,6 +44,10 @@ impl Store for HttpStore {
 
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
         targets.iter().map(|_| Answer::plain(Outcome::NothingToDelete)).collect()
+    }
+
+    async fn probe(&self, targets: &[Resolved]) -> Vec<Probed> {
+        targets.iter().map(|_| Answer::plain(Outcome::NothingToDelete).into()).collect()
     }
 
     async fn check(&self) -> Vec<Finding> {

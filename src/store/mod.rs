@@ -9,6 +9,7 @@ mod datadir;
 mod file;
 mod http;
 mod outcome;
+mod rbd;
 mod routing;
 mod unsupported;
 
@@ -21,7 +22,7 @@ pub use routing::Stores;
 
 use crate::config::{Config, StoreConfig, StoreId, StoreKind};
 use crate::location::{Location, Scheme};
-use crate::scrub::{Approved, Resolved};
+use crate::scrub::{Approved, Reclaimable, Resolved};
 
 /// A backend that holds images' data.
 #[async_trait]
@@ -62,6 +63,42 @@ pub trait Store: Send + Sync {
 
     /// Looks at itself without changing anything.
     async fn check(&self) -> Vec<Finding>;
+
+    /// What lies in the backend's own trash, where the config wants it emptied.
+    ///
+    /// # Errors
+    /// The answer that stands for the whole trash: `unavailable`, `forbidden`.
+    async fn trash(&self) -> Result<Vec<TrashItem>, Answer> {
+        Ok(Vec::new())
+    }
+
+    /// Frees what a guard released, and answers for each in order.
+    async fn reclaim(&self, items: &[Reclaimable]) -> Vec<Reclaimed> {
+        let nothing = || Reclaimed { answer: Answer::plain(Outcome::Absent), bytes: 0 };
+        items.iter().map(|_| nothing()).collect()
+    }
+}
+
+/// Something in a backend's trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrashItem {
+    /// The name that it had, which for Glance's own is the id of an image.
+    pub name: String,
+    /// What the backend knows it by.
+    pub key: String,
+    /// See [`Target::identity`].
+    pub identity: String,
+    /// The backend was told to keep it for some time yet.
+    pub deferred: bool,
+}
+
+/// What became of a [`TrashItem`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// `deleted`, `absent`, or why it is still there.
+    pub answer: Answer,
+    /// Bytes of an image that was freed.
+    pub bytes: u64,
 }
 
 /// A lane's width and a call's size.
@@ -90,6 +127,13 @@ pub struct Probed {
     pub answer: Option<Answer>,
     /// Bytes that the data takes in the backend, where the backend knows.
     pub stored: Option<u64>,
+}
+
+impl From<Answer> for Probed {
+    /// What is known of data that a store cannot get at.
+    fn from(answer: Answer) -> Self {
+        Self { answer: Some(answer), stored: None }
+    }
 }
 
 /// One line of `--check`.
@@ -132,12 +176,20 @@ pub fn open(config: &Config) -> Stores {
     Stores::new(config.stores.multi, stores)
 }
 
+/// Ends the process where a call that hangs in a backend's library would make ending it in the usual way crash: the
+/// library's own clean-up must not run beside one. Returns where nothing hangs.
+pub fn leave_hanging_calls(code: u8) {
+    if rbd::is_busy() {
+        rbd::leave(i32::from(code));
+    }
+}
+
 fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
     let id = store.id.clone();
     match &store.kind {
         StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
-        StoreKind::Rbd(_) => Arc::new(unsupported::UnsupportedStore::open(id, "rbd")),
+        StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }

@@ -92,6 +92,18 @@ fn dry_run() {
     }
 }
 
+/// With thin files, which take nothing: what others take is up to the file system.
+#[test]
+fn dry_run_with_probe() {
+    let site = site();
+    std::fs::File::create(site.data().join("due")).unwrap().set_len(1000).unwrap();
+    for format in ["table", "json", "csv", "value"] {
+        let text = masked(&site, &stdout(site.run(&["--dry-run", "--probe", "-f", format]), 0));
+        let text = if format == "table" { squeezed(&text) } else { text };
+        assert_golden(&format!("probe.{format}"), &text);
+    }
+}
+
 #[test]
 fn dry_run_of_nothing() {
     let site = Site::new(Engine::Sqlite);
@@ -105,7 +117,7 @@ fn check() {
     let site = site();
     let sound = stdout(site.run(&["--check"]), 0);
     assert_golden("check.table", &squeezed(&masked(&site, &sound)));
-    let faulty = site.config("stores = file, http, rbd\nfilesystem_store_datadirs = {dir}/none");
+    let faulty = site.config("stores = file, http, sheepdog\nfilesystem_store_datadirs = {dir}/none");
     let faulty = stdout(site.run_with(&faulty, &["--check", "-f", "json"]), 3);
     assert_golden("check.json", &masked(&site, &faulty));
 }

@@ -31,6 +31,8 @@ struct Fake {
     /// Waited for before each answer, where set.
     gate: Option<Arc<Notify>>,
     calls: AtomicUsize,
+    /// What a URI lies in.
+    container: fn(&str) -> &str,
     running: Arc<AtomicUsize>,
     most_running: Arc<AtomicUsize>,
     asked: Mutex<Vec<String>>,
@@ -44,6 +46,7 @@ impl Fake {
             answer: Box::new(answer),
             gate: None,
             calls: AtomicUsize::new(0),
+            container: |_| "pool",
             running: Arc::default(),
             most_running: Arc::default(),
             asked: Mutex::default(),
@@ -68,7 +71,8 @@ impl Store for Fake {
     }
     fn locate(&self, location: &Location) -> Result<Target, Answer> {
         let uri = location.uri.expose().to_owned();
-        Ok(Target { container: "pool".to_owned(), identity: Some(format!("{}:{uri}", self.id)) })
+        let container = (self.container)(&uri).to_owned();
+        Ok(Target { container, identity: Some(format!("{}:{uri}", self.id)) })
     }
     fn owns(&self, _location: &Location) -> bool {
         false
@@ -200,6 +204,21 @@ fn a_store_that_is_down_is_left_alone_after_a_few_calls() {
     expect(&report, &[("down unavailable", 100), ("up deleted", 10)]);
     let calls = down.calls.load(Ordering::SeqCst);
     assert!((3..=4).contains(&calls), "{calls} calls: three in a row, and one that was on its way beside the third");
+}
+
+#[test]
+fn a_container_that_is_down_holds_up_no_other_one_of_its_store() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[("half", 100)]);
+    let is_down = |uri: &str| uri.contains("half0") || !uri.ends_with(['1', '2', '3']);
+    let mut half =
+        Fake::new("half", move |uri| Answer::plain(if is_down(uri) { Outcome::Unavailable } else { Outcome::Deleted }));
+    half.container = |uri| if uri.contains("half0") || !uri.ends_with(['1', '2', '3']) { "down" } else { "up" };
+    let half = Arc::new(half);
+    let report = cycle(&site, vec![half.clone()], None, &CancellationToken::new());
+    expect(&report, &[("half deleted", 30), ("half unavailable", 70)]);
+    assert_eq!(half.asked.lock().unwrap().iter().filter(|uri| !is_down(uri)).count(), 30);
+    assert!(half.calls.load(Ordering::SeqCst) <= 7 * 3 + 4, "a few a look at 16 rows, and a few to what is down");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod catalog;
 mod faults;
 mod golden;
 mod lanes;
+mod probe;
 mod real_glance;
 mod scrub_once;
 mod support;

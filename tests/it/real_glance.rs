@@ -47,7 +47,7 @@ fn live_and_scrub(engine: Engine, stores: Stores, key: Option<&str>) {
     let files = glance.files();
     let requests = story.web.requests();
 
-    for looking in ["--check", "--dry-run"] {
+    for looking in ["--check", "--dry-run", "--dry-run --probe"] {
         scrub(&glance, looking, 0, &story.secrets(&database));
         Snapshot::of(&database).assert_is(&rows, looking);
         assert_eq!(glance.files(), files, "after {looking}");
@@ -114,11 +114,11 @@ fn start(engine: Engine, stores: Stores, key: Option<&str>) -> Option<(Database,
     Some((database, glance))
 }
 
-/// Runs the program with Glance's own config file; what it says must show none of `secrets`.
+/// Runs the program with Glance's own config file and the arguments of `mode`; what it says must show none of `secrets`.
 #[track_caller]
 fn scrub(glance: &Glance, mode: &str, code: i32, secrets: &[String]) {
-    let finished = Scrubber::new().config_file(&glance.config_file()).arg(mode).arg("-f").arg("json").run();
-    let finished = finished.expect_code(code);
+    let finished = Scrubber::new().config_file(&glance.config_file()).arg("-f").arg("json");
+    let finished = mode.split(' ').fold(finished, Scrubber::arg).run().expect_code(code);
     for secret in secrets {
         assert!(!finished.output().contains(secret), "{secret:?} is in what {mode} says:\n{}", finished.output());
     }

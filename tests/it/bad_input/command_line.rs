@@ -20,6 +20,11 @@ fn wrong_arguments() {
     assert_usage(&site, &["--dryrun"], "--dry-run");
     assert_usage(&site, &["due"], "unexpected argument 'due'");
     assert_usage(&site, &["--once", "--dry-run"], "cannot be used with");
+    // On its own it would be a scrub, by a user who meant to look.
+    assert_usage(&site, &["--probe"], "--dry-run");
+    for action in ["--once", "--check", "--daemon", "--restore=due"] {
+        assert_usage(&site, &[action, "--probe"], "cannot be used with");
+    }
     assert_usage(&site, &["--config-file"], "a value is required");
     assert_usage(&site, &["--restore"], "a value is required");
     assert_usage(&site, &["--daemon=yes"], "unexpected value 'yes'");

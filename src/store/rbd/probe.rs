@@ -1,0 +1,78 @@
+//! A look at images for a dry run: what deleting them would meet. Opens read-only, so that not even a watch is left.
+
+use super::address::Address;
+use super::answers::{in_use, of_error};
+use super::delete::{Whereabouts, whereabouts};
+use super::librbd::{Access, CallError, Errno, Image, Pool};
+use super::look::{self, Look};
+use super::{RbdStore, call};
+use crate::config::InUse;
+use crate::location::Location;
+use crate::store::{Answer, Outcome, Probed};
+
+impl RbdStore {
+    /// What deleting a location would end in.
+    pub(super) async fn probe_one(&self, location: &Location) -> Probed {
+        match self.try_probe(location).await {
+            Ok(probed) => probed,
+            Err(answer) => Probed { answer: Some(answer), stored: None },
+        }
+    }
+
+    async fn try_probe(&self, location: &Location) -> Result<Probed, Answer> {
+        let address = self.address(location)?;
+        let (session, pool) = self.place(&address).await?;
+        let policy = self.in_use;
+        let probe = move |_: &call::Watch| probe(&pool, &address, policy).map_err(|error| of_error(&error, &address));
+        self.connection.call(&session, probe).await?
+    }
+}
+
+fn probe(pool: &Pool, address: &Address, policy: InUse) -> Result<Probed, CallError> {
+    let image = match pool.open(&address.image, Access::ReadOnly) {
+        Ok(image) => image,
+        Err(CallError { errno: Errno::ENOENT, .. }) => {
+            let answer = match whereabouts(pool, &address.image)? {
+                Whereabouts::Trash(detail) => Answer::because(Outcome::Trashed, detail),
+                // It came back between the two looks.
+                Whereabouts::There => return Ok(Probed::default()),
+                Whereabouts::Gone => Answer::plain(Outcome::Absent),
+            };
+            return Ok(Probed { answer: Some(answer), stored: None });
+        }
+        Err(error) => return Err(error),
+    };
+    // Opened read-only, nobody watches it on our behalf.
+    let look = look::look(&image, address.snapshot.as_deref(), 0)?;
+    let answer = expected(&look, &image, address.snapshot.as_deref(), policy);
+    Ok(Probed { answer, stored: stored(&image) })
+}
+
+/// What deleting would end in, as far as a look can tell.
+fn expected(look: &Look, image: &Image<'_>, snapshot: Option<&str>, policy: InUse) -> Option<Answer> {
+    if let Some(held) = look.held() {
+        return Some(in_use(held));
+    }
+    let ties = look.ties();
+    if ties.is_empty() {
+        return None;
+    }
+    // Clones of format 1 can only be made from a protected snapshot, and keep it so. Of format 2 too, which then lets
+    // go of it: the ties of a protected snapshot may turn out to be weaker than this says.
+    let protected = snapshot.is_some_and(|snapshot| look.has_snapshot && image.is_protected(snapshot).unwrap_or(true));
+    match policy {
+        InUse::Wait => Some(in_use(format!("it has {ties}; rbd_in_use is wait"))),
+        InUse::Trash if protected && !look.children.is_empty() => {
+            Some(in_use(format!("it has {ties}; it goes to the trash if they are of format 2, else it stays")))
+        }
+        InUse::Trash => Some(Answer::because(Outcome::Trashed, format!("it has {ties}"))),
+    }
+}
+
+/// Bytes that the image takes: what is written where Ceph keeps account of it, else its size.
+fn stored(image: &Image<'_>) -> Option<u64> {
+    match image.has_fast_diff() {
+        Ok(true) => image.used().or_else(|_| image.size()).ok(),
+        _ => image.size().ok(),
+    }
+}
