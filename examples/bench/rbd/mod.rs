@@ -15,8 +15,9 @@
 //! `pool.py` in Debian's Python with python3-rados and python3-rbd. Rejected: librbd from here, since declaring C functions
 //! is unsafe code, and a program in Python that only waits for librbd is as fast.
 //!
-//! The peer is any Glance's scrubber, which reads the same config: `--peer VENV/bin/glance-scrubber`, with both modules in
-//! its environment.
+//! The peer is Glance's scrubber, which reads the same config: `--peer VENV/bin/glance-scrubber`, with both modules in its
+//! environment (links to Debian's two files will do). On SQLite its threads lock each other out, and with 16 images at a
+//! time it FAILS: give it a server with `--database`.
 
 mod pool;
 mod report;
