@@ -91,6 +91,8 @@ impl Blank for TrashImageInfo {
 pub(super) const SNAP_NAMESPACE_USER: c_int = 0;
 /// `RBD_FEATURE_FAST_DIFF`.
 pub(super) const FEATURE_FAST_DIFF: u64 = 1 << 4;
+/// `RBD_OPERATION_FEATURE_CLONE_PARENT`.
+pub(super) const OP_FEATURE_CLONE_PARENT: u64 = 1;
 /// `RBD_FLAG_OBJECT_MAP_INVALID`.
 pub(super) const FLAG_OBJECT_MAP_INVALID: u64 = 1;
 /// `RBD_FLAG_FAST_DIFF_INVALID`.
@@ -176,6 +178,7 @@ functions! {
         fn rbd_get_size(image: ImageT, size: *mut u64) -> c_int;
         fn rbd_get_features(image: ImageT, features: *mut u64) -> c_int;
         fn rbd_get_flags(image: ImageT, flags: *mut u64) -> c_int;
+        fn rbd_get_op_features(image: ImageT, op_features: *mut u64) -> c_int;
         fn rbd_diff_iterate2(
             image: ImageT, from_snap: *const c_char, offset: u64, len: u64, include_parent: u8, whole_object: u8,
             callback: DiffFn, data: *mut c_void,
