@@ -100,6 +100,10 @@ pub trait Catalog: Send + Sync {
 
     /// Counts images.
     async fn census(&self) -> Result<Census, CatalogError>;
+
+    /// Counts pending locations whose grace period is not over, by when they were deleted: after the first of `limits`
+    /// or at it, between it and the second, …, and before the last. `limits` go from late to early; there is at least one.
+    async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError>;
 }
 
 /// What one batch of a lane's work ended in, to be recorded in one transaction.

@@ -142,6 +142,19 @@ where
         self.each_row("count images", self.deadline * SCAN_DEADLINES, query, visit).await?;
         Ok(Census { living })
     }
+
+    async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError> {
+        let mut counts = vec![0; limits.len() + 1];
+        let visit = &mut |row: &_| {
+            for (column, count) in counts.iter_mut().enumerate() {
+                *count = D::int(row, column)?.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+            }
+            Ok(())
+        };
+        let query = waiting_query::<D>(horizon, limits);
+        self.each_row("count what is not due", self.deadline * SCAN_DEADLINES, query, visit).await?;
+        Ok(counts)
+    }
 }
 
 /// Two sides of one statement: pending images with their pending locations (or none: those are only to be finished),
@@ -194,6 +207,35 @@ fn living_query<D: Dialect>(horizon: Horizon) -> QueryBuilder<D::Db> {
     );
     D::bind_second(&mut query, end_of_second(horizon.due));
     query.push(" THEN 1 ELSE 0 END) = 0");
+    query
+}
+
+/// What [`scan_query`] leaves out because its time has not come, counted by age; `COUNT`, because MySQL's `SUM` is a
+/// decimal. Whole seconds on both sides, so that nothing is counted twice or not at all.
+fn waiting_query<D: Dialect>(horizon: Horizon, limits: &[DateTime<Utc>]) -> QueryBuilder<D::Db> {
+    let mut query = QueryBuilder::new("SELECT ");
+    for band in 0..=limits.len() {
+        query.push(if band == 0 { "COUNT(CASE WHEN " } else { ", COUNT(CASE WHEN " });
+        if let Some(limit) = limits.get(band) {
+            query.push("w.due_from >= ");
+            D::bind_second(&mut query, limit.naive_utc());
+        }
+        if let Some(younger) = band.checked_sub(1).and_then(|band| limits.get(band)) {
+            query.push(if band < limits.len() { " AND w.due_from < " } else { "w.due_from < " });
+            D::bind_second(&mut query, younger.naive_utc());
+        }
+        query.push(" THEN 1 END)");
+    }
+    query.push(
+        " FROM (SELECT i.deleted_at AS due_from FROM images i JOIN image_locations l \
+         ON l.image_id = i.id AND l.status = 'pending_delete' WHERE i.status = 'pending_delete' AND i.deleted = true \
+         UNION ALL SELECT l.deleted_at FROM image_locations l JOIN images i ON i.id = l.image_id \
+         WHERE l.status = 'pending_delete' AND i.status <> 'pending_delete' \
+         AND NOT (i.deleted = false AND i.deleted_at IS NOT NULL)) w WHERE w.due_from >= ",
+    );
+    D::bind_second(&mut query, end_of_second(horizon.due));
+    query.push(" AND w.due_from <= ");
+    D::bind_second(&mut query, horizon.skew.naive_utc());
     query
 }
 

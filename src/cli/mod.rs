@@ -18,7 +18,7 @@ use args::Args;
 use crate::config::{Config, Invocation, load};
 use crate::daemon::detach::{self, Announcer, Side};
 use crate::daemon::pid_file::{PidFile, PidFileError};
-use crate::daemon::{self};
+use crate::daemon;
 use crate::exit::Exit;
 use crate::observe::logging;
 use crate::observe::terminal::Terminal;

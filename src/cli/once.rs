@@ -34,8 +34,8 @@ pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, ter
     };
     drop(bar);
     match &report.failure {
-        None => tracing::info!("Cycle finished: {report}"),
-        Some(error) => tracing::error!("The cycle ended early: {error} ({report})"),
+        None => tracing::info!("Cycle {} finished: {report}", report.cycle),
+        Some(error) => tracing::error!("The cycle ended early: {error} (cycle {}: {report})", report.cycle),
     }
     let shown = match format {
         Some(format) => summary::print(&report, format),
@@ -105,8 +105,5 @@ fn exit_of(report: &CycleReport, signal: Option<Exit>) -> Exit {
     if report.interrupted {
         return signal.unwrap_or(Exit::Terminated);
     }
-    let in_trash = report.trash.values().any(|tally| tally.failed > 0);
-    let attention =
-        report.kept.failures() > 0 || in_trash || report.overtaken > 0 || !report.images_unfinished.is_empty();
-    if attention { Exit::Attention } else { Exit::Clean }
+    if report.needs_attention() { Exit::Attention } else { Exit::Clean }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::observe::progress::Progress;
 use crate::observe::terminal::Terminal;
-use crate::scrub::{Observer, Tally, UnderWay};
+use crate::scrub::{Observer, SettledLocation, Tally, UnderWay};
 
 /// Draws nothing until the plan is known.
 pub(super) struct Bar<'a> {
@@ -26,9 +26,9 @@ impl Observer for Bar<'_> {
         }
     }
 
-    fn settled(&self, bytes: u64) {
+    fn settled(&self, one: &SettledLocation<'_>) {
         if let Some(progress) = self.progress.get() {
-            progress.advance(1, bytes);
+            progress.advance(1, one.bytes);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::catalog::{self, CatalogError};
 use crate::config::Config;
 use crate::location::Keyring;
 use crate::observe::status::Status;
-use crate::scrub::{self, CycleReport, Memory, Scrubber, Settings, SystemClock};
+use crate::scrub::{self, CycleReport, Scrubber, Settings, SystemClock};
 use crate::store;
 
 /// What a cycle needs, and what it leaves for the next one.
@@ -18,7 +18,6 @@ pub(super) struct Attempt {
     pub config: Arc<Config>,
     /// Where the database has answered before, under this very config.
     pub scrubber: Option<Arc<Scrubber>>,
-    pub memory: Arc<Memory>,
     pub status: Arc<Status>,
     pub stop: CancellationToken,
 }
@@ -50,7 +49,6 @@ impl Attempt {
             keys,
             settings: Settings::of(&self.config, false),
             clock: Box::new(SystemClock),
-            memory: Arc::clone(&self.memory),
         });
         self.scrubber = Some(Arc::clone(&scrubber));
         Ok(scrubber)

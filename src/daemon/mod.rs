@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
@@ -34,7 +34,7 @@ use crate::catalog::CatalogError;
 use crate::config::{Config, Invocation, load};
 use crate::exit::Exit;
 use crate::observe::status::Status;
-use crate::scrub::{CycleReport, Memory};
+use crate::scrub::{CycleReport, Observer, SystemClock};
 
 /// How long the first connection may hold up the start. A slow database is waited for afterwards.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -75,8 +75,9 @@ struct Daemon {
     wake: Wake,
     /// Somebody asked for a cycle while one ran.
     asked: bool,
-    /// How often in a row the database gave no answer.
+    /// How often in a row the database gave no answer, and since when.
     failures: u32,
+    failing_since: Option<DateTime<Utc>>,
     /// The signal that asked for the end, and when patience ends.
     stopping: Option<(Exit, Instant)>,
 }
@@ -84,11 +85,10 @@ struct Daemon {
 impl Daemon {
     fn new(invocation: Invocation, config: Config) -> Self {
         let config = Arc::new(config);
-        let status = Arc::new(Status::new(&config));
+        let status = Arc::new(Status::new(Box::new(SystemClock)));
         let next = Attempt {
             config: Arc::clone(&config),
             scrubber: None,
-            memory: Arc::new(Memory::default()),
             status: Arc::clone(&status),
             stop: CancellationToken::new(),
         };
@@ -103,6 +103,7 @@ impl Daemon {
             wake: Wake::Never,
             asked: false,
             failures: 0,
+            failing_since: None,
             stopping: None,
         }
     }
@@ -116,6 +117,7 @@ impl Daemon {
             Ok(Err(error)) => self.note_failure(&error),
             Ok(Ok(_)) | Err(_) => {}
         }
+        self.introduce(&self.next.config);
         tracing::info!("Starting Daemon: {}", described(&self.rhythm));
         let jitter = random_part(self.next.config.scrubber.start_jitter);
         self.set_wake(self.rhythm.first(Instant::now(), Utc::now(), jitter));
@@ -124,7 +126,7 @@ impl Daemon {
     }
 
     async fn work(&mut self, mut signals: Signals) -> Exit {
-        let mut watchdog = notify::watchdog().map(tokio::time::interval);
+        let mut watchdog = self.heartbeat().map(tokio::time::interval);
         loop {
             let wake = self.wake;
             let patience = self.stopping.map(|(_, until)| until);
@@ -166,9 +168,9 @@ impl Daemon {
             // A reload meanwhile made this one obsolete.
             self.next.scrubber = attempt.scrubber;
         }
-        let worked = end.as_ref().is_ok_and(|report| report.worked());
+        let worked = end.as_ref().is_ok_and(worked);
         self.tell(&end);
-        if let Some((_, _)) = self.stopping {
+        if self.stopping.is_some() {
             return Some(self.leave(Exit::Clean));
         }
         if self.asked {
@@ -199,7 +201,7 @@ impl Daemon {
             Ok(report) => {
                 self.status.cycle_ended(report);
                 match &report.failure {
-                    None if report.worked() => tracing::info!("Cycle finished: {report}"),
+                    None if worked(report) => tracing::info!("Cycle finished: {report}"),
                     None => tracing::debug!("Cycle finished: {report}"),
                     Some(error) => tracing::error!("The cycle ended early: {error} ({report})"),
                 }
@@ -213,6 +215,7 @@ impl Daemon {
                     tracing::info!("The database answers again");
                 }
                 self.failures = 0;
+                self.failing_since = None;
                 self.status.database_answers();
             }
             Some(error) => {
@@ -225,7 +228,8 @@ impl Daemon {
     /// Said once, then only in the status: a database may be away for a night.
     fn note_failure(&mut self, error: &CatalogError) {
         self.failures = self.failures.saturating_add(1);
-        self.status.waiting_for_database(&error.to_string());
+        let since = *self.failing_since.get_or_insert_with(Utc::now);
+        self.status.waiting_for_database(since, &error.to_string());
         if self.failures == 1 {
             tracing::error!("Waiting for the database: {error}");
         } else {
@@ -322,8 +326,7 @@ impl Daemon {
         let config = Arc::new(config);
         self.rhythm = rhythm(&config);
         self.next = Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
-        self.next.memory.config_changed();
-        self.status.config_loaded(&config);
+        self.introduce(&config);
         if self.running.is_none() {
             let (now, clock) = (Instant::now(), Utc::now());
             let wake = match self.past {
@@ -334,12 +337,26 @@ impl Daemon {
         }
     }
 
-    /// A sign of life for systemd, while the cycle shows one too. Every wait in a cycle has a deadline, so that a silence
-    /// beyond all of them means that it is stuck.
+    /// Tells the status what a config means to it.
+    fn introduce(&self, config: &Config) {
+        let stores: Vec<_> = config.stores.stores.iter().map(|store| store.id.clone()).collect();
+        self.status.config_loaded(Utc::now(), &stores);
+        // Every wait in a cycle has a deadline: a silence beyond all of them means that it is stuck.
+        let own = &config.scrubber;
+        self.status.life_bound(own.store_deadline.max(own.database_deadline + own.database_patience) + MARGIN);
+    }
+
+    /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
+    fn heartbeat(&self) -> Option<Duration> {
+        notify::watchdog()
+    }
+
+    /// A sign of life, while the cycle shows one too.
     fn feed(&self) {
-        let own = &self.next.config.scrubber;
-        let longest = own.store_deadline.max(own.database_deadline + own.database_patience) + MARGIN;
-        if self.running.is_none() || self.status.last_sign_of_life().elapsed() < longest {
+        if self.running.is_none() {
+            self.status.alive();
+        }
+        if self.status.silence().is_none() {
             notify::alive();
         }
     }
@@ -366,6 +383,11 @@ fn random_part(whole: Duration) -> Duration {
     // 24 bits are exact in an f64 and fine enough.
     let part = f64::from(u32::try_from(random >> 40).unwrap_or_default()) / f64::from(1_u32 << 24);
     whole.mul_f64(part)
+}
+
+/// Whether there was something to do. With `wakeup_time = 0`, more may have come meanwhile.
+fn worked(report: &CycleReport) -> bool {
+    report.planned.locations > 0 || report.images_finished > 0
 }
 
 async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, CatalogError>) {

@@ -4,10 +4,12 @@
 //! the bar and the log lines share one [`terminal`] and do not tear each other. Fails at start with a
 //! [`logging::LogError`]; afterwards nothing that goes wrong here stops a scrub.
 
+pub mod audit_log;
 pub mod human;
 pub mod logging;
+pub mod metrics;
 pub mod output;
-
 pub mod progress;
+pub mod status;
 pub mod terminal;
 pub mod text;

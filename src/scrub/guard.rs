@@ -209,6 +209,7 @@ mod tests {
             kept: Kept::default(),
             living: 0,
             living_unreadable: 0,
+            ages: Default::default(),
         };
         judge(&plan, Census { living }, Guards { max_percent, allow_empty }).err()
     }

@@ -11,11 +11,13 @@ use std::slice::Chunks;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Approval, Approved};
+use super::observer::{InHand, Observer, StoreCall};
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::pulse::{Pulse, UnderWay};
@@ -31,6 +33,7 @@ pub(super) struct Settled {
     pub which: Example,
     pub lane: usize,
     pub bytes: u64,
+    pub due_at: Option<DateTime<Utc>>,
     pub end: End,
 }
 
@@ -61,14 +64,11 @@ pub(super) struct Lanes<'a> {
     pub look_lasts: Duration,
     /// How far the deletes are that take their time.
     pub under_way: UnderWay,
+    pub observer: &'a dyn Observer,
+    /// Calls to stores so far.
+    pub calls: AtomicU64,
     /// Locations whose data is gone and whose outcome nobody took any more.
     pub lost: AtomicU64,
-}
-
-/// A location in hand.
-struct InHand {
-    which: Example,
-    bytes: u64,
 }
 
 /// Locations in one container for one call to the store, with their approvals in the same order.
@@ -157,6 +157,7 @@ impl Lanes<'_> {
                     working.push(self.call(lane, store, call, &settled));
                 }
             }
+            self.observer.lane(store.id(), queue.len(), working.len());
             match working.next().await {
                 Some(Ok((call, answers))) => {
                     queue.silence.note(&call.container, answers.iter().map(|answer| Some(answer.outcome)));
@@ -201,7 +202,8 @@ impl Lanes<'_> {
         self.tell_vanished(lane, portion, &rows, settled).await;
         let mut calls: VecDeque<Call> = VecDeque::new();
         for row in &rows {
-            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row) };
+            let due_at = plan::due_at(row, self.policy.horizon);
+            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row), due_at };
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
                     let approved = approved.watched(Pulse::of(plan::bytes(row), &self.under_way));
@@ -226,7 +228,7 @@ impl Lanes<'_> {
         }
         let there: HashSet<LocationId> = rows.iter().map(|row| plan::ids(row).0).collect();
         for location in portion.iter().filter(|location| !there.contains(location)) {
-            let in_hand = InHand { which: Example::vanished(*location), bytes: 0 };
+            let in_hand = InHand { which: Example::vanished(*location), bytes: 0, due_at: None };
             let keep = Keep { reason: Reason::Changed, detail: Some("its row has gone".to_owned()) };
             self.send(settled, in_hand.settled(lane, End::Kept(keep))).await;
         }
@@ -258,7 +260,12 @@ impl Lanes<'_> {
                 None => return Ok((Call { in_hand: Vec::new(), approved: Vec::new(), ..call }, Vec::new())),
             }
         }
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let seen = StoreCall { number, store: store.id(), container: &call.container, in_hand: &call.in_hand };
+        self.observer.call_began(&seen);
+        let begun = Instant::now();
         let answers = store.delete(&call.approved).await;
+        self.observer.call_ended(&seen, begun.elapsed());
         Ok((call, answers))
     }
 
@@ -298,6 +305,6 @@ fn add(calls: &mut VecDeque<Call>, looked_at: Instant, in_hand: InHand, approved
 
 impl InHand {
     fn settled(self, lane: usize, end: End) -> Settled {
-        Settled { which: self.which, lane, bytes: self.bytes, end }
+        Settled { which: self.which, lane, bytes: self.bytes, due_at: self.due_at, end }
     }
 }

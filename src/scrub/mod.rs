@@ -5,8 +5,10 @@
 //! store or one page that fails holds up nothing else. The report says everything, also how the cycle failed.
 
 mod audit;
+mod backlog;
 mod guard;
 mod lanes;
+mod observer;
 mod patience;
 mod plan;
 mod probe;
@@ -17,6 +19,7 @@ mod report;
 mod shared;
 mod silence;
 mod survey;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,14 +31,16 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 pub use audit::{Audit, Entry, Verdict};
+pub use backlog::{AGES, BANDS, Backlog, Bands};
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
+pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use probe::Prober;
 pub use pulse::{Pulse, UnderWay};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
-use crate::catalog::{CatalogError, Ledger, LocationId};
+use crate::catalog::{Catalog, CatalogError, Ledger, LocationId};
 use crate::config::Config;
 use crate::location::{KeyError, Keyring};
 use crate::store::Stores;
@@ -43,6 +48,7 @@ use guard::ApprovedPlan;
 use lanes::{Lanes, Left};
 use reclaim::Reclaim;
 use record::Recorder;
+use watched::Watched;
 
 /// The time. Everything that asks for it asks here.
 pub trait Clock: Send + Sync {
@@ -58,21 +64,6 @@ impl Clock for SystemClock {
         Utc::now()
     }
 }
-
-/// Somebody who watches a cycle go on.
-pub trait Observer: Send + Sync {
-    /// The plan is made and no guard refused it.
-    fn planned(&self, _plan: Tally) {}
-    /// One location is finished or kept, and recorded.
-    fn settled(&self, _bytes: u64) {}
-    /// Where it looks for what is under way. Asked for once a cycle.
-    fn under_way(&self) -> UnderWay {
-        UnderWay::default()
-    }
-}
-
-/// Nobody.
-impl Observer for () {}
 
 /// Long enough that a store which answers in time is never asked for twice the reading; short enough that a restore
 /// which an operator began just before is seen.
@@ -137,7 +128,8 @@ impl Scrubber {
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
         let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
-        let mut report = CycleReport::begin(now);
+        let mut report = CycleReport::begin(CycleId::random(), now);
+        observer.began(report.cycle, now);
         if let Err(error) = self.work(&policy, observer, stop, &mut report).await {
             report.failure = Some(error);
         }
@@ -153,10 +145,16 @@ impl Scrubber {
         stop: &CancellationToken,
         report: &mut CycleReport,
     ) -> Result<(), CatalogError> {
-        let catalog = Arc::clone(&self.ledger).reader();
-        let plan = survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await?;
+        let reader = Arc::clone(&self.ledger).reader();
+        let catalog: &dyn Catalog = &Watched { catalog: reader.as_ref(), observer };
+        let notice = &mut |kept: &Kept, one: &SettledLocation<'_>| {
+            record::log_kept(kept, one);
+            observer.passed_over(one);
+        };
+        let plan = survey(catalog, policy, self.settings.limits, notice).await?;
         plan.describe(report);
-        let census = plan.census(catalog.as_ref()).await?;
+        backlog::tell(catalog, policy, plan.ages, observer).await;
+        let census = plan.census(catalog).await?;
         let due = plan.due;
         let ApprovedPlan { approval, lanes, finishable } =
             match approve(plan, census, self.settings.guards, &self.ledger) {
@@ -169,24 +167,25 @@ impl Scrubber {
             };
         // The last moment to find out that nothing could be recorded: after it, data goes.
         if let Some(first) = lanes.iter().find_map(|ids| ids.first()) {
-            self.rehearse(*first).await?;
+            self.rehearse(*first, observer).await?;
         }
         observer.planned(due);
         let pool = self.settings.pool.map(Semaphore::new);
         let (ledger, clock, patience) = (Arc::clone(&self.ledger), self.clock.as_ref(), self.settings.patience);
-        let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
+        let (approval, pool) = (&approval, pool.as_ref());
         let look_lasts = self.settings.look_lasts;
-        let (under_way, lost) = (observer.under_way(), AtomicU64::new(0));
-        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, lost };
+        let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
+        let common =
+            Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, observer, calls, lost };
         let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
         self.run_lanes(&common, &lanes, recorder).await?;
         Reclaim { catalog, policy, approval, stop, patience }.run(report).await
     }
 
-    async fn rehearse(&self, location: LocationId) -> Result<(), CatalogError> {
+    async fn rehearse(&self, location: LocationId, observer: &dyn Observer) -> Result<(), CatalogError> {
         let now = self.clock.now();
-        let rehearse = || self.ledger.rehearse(location, now);
+        let rehearse = || watched::timed(observer, Statement::Rehearse, self.ledger.rehearse(location, now));
         patience::retry(self.settings.patience, "see whether deletions can be recorded", rehearse).await
     }
 

@@ -57,6 +57,33 @@ impl Reason {
         }
     }
 
+    /// Every reason: those that no store was asked for, then the outcomes that keep a location.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let first = std::iter::successors(Some(Self::NotDue), |reason| reason.next());
+        let outcomes = Outcome::ALL.into_iter().filter(|outcome| !outcome.finishes());
+        first.chain(outcomes.map(Self::Outcome))
+    }
+
+    /// A match, so that a new reason cannot be forgotten.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::NotDue => Some(Self::ClockSkew),
+            Self::ClockSkew => Some(Self::NotDeletedYet),
+            Self::NotDeletedYet => Some(Self::Restored),
+            Self::Restored => Some(Self::Orphaned),
+            Self::Orphaned => Some(Self::Changed),
+            Self::Changed => Some(Self::Unfinished),
+            Self::Unfinished => Some(Self::Limit),
+            Self::Limit => Some(Self::Interrupted),
+            Self::Interrupted | Self::Outcome(_) => None,
+        }
+    }
+
+    /// Whether a location was only not come to in this cycle, and nothing is to be said of it.
+    pub const fn is_postponed(self) -> bool {
+        matches!(self, Self::NotDue | Self::Limit | Self::Interrupted)
+    }
+
     /// Whether an operator has something to look at.
     pub const fn is_failure(self) -> bool {
         match self {
@@ -171,6 +198,19 @@ pub fn due_from(row: &LocationRow) -> Option<NaiveDateTime> {
         Some(image) if is_pending(&image.status) => image.deleted_at,
         _ => row.deleted_at,
     }
+}
+
+/// When a row's grace period is over, to the second.
+pub(super) fn due_at(row: &Result<LocationRow, BrokenRow>, horizon: Horizon) -> Option<DateTime<Utc>> {
+    let from = row.as_ref().ok().and_then(due_from)?.and_utc();
+    // What the horizon was made from: it has no fraction of a second either.
+    let grace = began(horizon).trunc_subsecs(0) - horizon.due;
+    from.checked_add_signed(grace)
+}
+
+/// When the cycle began that a horizon belongs to.
+pub(super) fn began(horizon: Horizon) -> DateTime<Utc> {
+    horizon.skew - SKEW_TOLERANCE
 }
 
 /// Whether a row is pending and its time has come.

@@ -9,11 +9,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::lanes::{End, Settled};
-use super::plan::{Keep, Policy};
-use super::report::{CycleReport, Example, Kept};
+use super::observer::{Ended, SettledLocation, Statement};
+use super::plan::Policy;
+use super::report::{CycleReport, Kept};
+use super::watched::timed;
 use super::{Clock, Observer, patience};
 use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
 use crate::config::StoreId;
@@ -114,12 +117,10 @@ impl<'a> Recorder<'a> {
                 "The data of location {location} was removed, but its row had become '{status}' in the meantime"
             );
         }
+        let at = self.clock.now();
         for one in settled.drain(..) {
-            self.observer.settled(one.bytes);
             // What another recorded is not ours to count.
-            if !elsewhere.contains_key(&one.which.location) {
-                self.settle(&one);
-            }
+            self.settle(&one, at, elsewhere.contains_key(&one.which.location));
         }
         self.count_finished(&recorded);
         Ok(())
@@ -127,29 +128,40 @@ impl<'a> Recorder<'a> {
 
     async fn record(&self, batch: &Batch) -> Result<Recorded, CatalogError> {
         let now = self.clock.now();
-        patience::retry(self.patience, "record what was deleted", || self.ledger.record(batch, now)).await
+        let record = || timed(self.observer, Statement::Record, self.ledger.record(batch, now));
+        patience::retry(self.patience, "record what was deleted", record).await
     }
 
-    fn settle(&mut self, one: &Settled) {
-        let store = self.policy.stores.all()[one.lane].id().clone();
-        let (image, location) = (one.which.image.as_ref().map_or("?", |image| &image.0), one.which.location);
-        match &one.end {
-            End::Gone(outcome) => {
+    fn settle(&mut self, one: &Settled, at: DateTime<Utc>, overtaken: bool) {
+        let Settled { which, lane, bytes, due_at, end } = one;
+        let store = self.policy.stores.all()[*lane].id();
+        let (image, location) = (which.image.as_ref().map_or("?", |image| &image.0), which.location);
+        let end = match end {
+            _ if overtaken => Ended::Overtaken,
+            End::Gone(outcome) => Ended::Finished(*outcome),
+            End::Kept(keep) => Ended::Kept(keep),
+        };
+        let seen = SettledLocation { which, store: Some(store), bytes: *bytes, due_at: *due_at, at, end };
+        match end {
+            Ended::Finished(outcome) => {
                 tracing::debug!(
                     image_id = image, location_id = %location, store = store.as_str(), outcome = outcome.as_str(),
                     "Image {image} is scrubbed from a location."
                 );
-                self.report.done.entry((store, *outcome)).or_default().add(one.bytes);
+                self.report.done.entry((store.clone(), outcome)).or_default().add(*bytes);
             }
-            End::Kept(keep) => {
-                self.report.kept.add(Some(&store), keep, one.bytes, &one.which);
-                log_kept(&self.report.kept, Some(&store), &one.which, keep);
+            Ended::Kept(keep) => {
+                self.report.kept.add(Some(store), keep, *bytes, which);
+                log_kept(&self.report.kept, &seen);
             }
+            Ended::Overtaken => {}
         }
+        self.observer.settled(&seen);
     }
 
     fn count_finished(&mut self, recorded: &Recorded) {
         self.report.images_finished += recorded.finished.len() as u64;
+        self.observer.images_finished(&recorded.finished);
         for image in &recorded.finished {
             tracing::info!(image_id = %image, "Image {image} has been scrubbed successfully");
         }
@@ -158,9 +170,10 @@ impl<'a> Recorder<'a> {
 
 /// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
 /// Glance's own scrubber search for.
-pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep: &Keep) {
-    let (word, store) = (keep.reason.as_str(), store.map_or("-", StoreId::as_str));
-    let (image, location) = (one.image.as_ref().map_or("?", |image| &image.0), one.location);
+pub(super) fn log_kept(kept: &Kept, one: &SettledLocation<'_>) {
+    let Ended::Kept(keep) = one.end else { return };
+    let (word, store) = (keep.reason.as_str(), one.store.map_or("-", StoreId::as_str));
+    let (image, location) = (one.which.image.as_ref().map_or("?", |image| &image.0), one.which.location);
     let detail = keep.detail.as_deref().unwrap_or("-");
     if !keep.reason.is_failure() || kept.failures() > LOGGED {
         tracing::debug!(
@@ -173,7 +186,7 @@ pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep
         image_id = image, location_id = %location, store, outcome = word,
         "Unable to scrub image {image} from a location. Reason: {word}: {detail}"
     );
-    if one.image_is_pending {
+    if one.which.image_is_pending {
         tracing::warn!(
             image_id = image,
             "One or more image locations couldn't be scrubbed from backend. Leaving image '{image}' in 'pending_delete' status"

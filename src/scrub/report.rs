@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::guard::Refusal;
+use super::observer::CycleId;
 use super::plan::{self, Keep, Reason};
 use crate::catalog::{BrokenRow, CatalogError, ImageId, LocationId, LocationRow};
 use crate::config::StoreId;
@@ -122,6 +123,8 @@ pub struct TrashTally {
 /// The result of a cycle.
 #[derive(Debug, Clone)]
 pub struct CycleReport {
+    /// Its name in the log and the audit log.
+    pub cycle: CycleId,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// When it ended.
@@ -159,8 +162,9 @@ pub struct CycleReport {
 }
 
 impl CycleReport {
-    pub(super) fn begin(now: DateTime<Utc>) -> Self {
+    pub(super) fn begin(cycle: CycleId, now: DateTime<Utc>) -> Self {
         Self {
+            cycle,
             started_at: now,
             ended_at: now,
             planned: Tally::default(),
@@ -189,11 +193,17 @@ impl CycleReport {
         })
     }
 
+    /// Whether somebody should look at what a cycle left, although it came to its end.
+    pub fn needs_attention(&self) -> bool {
+        self.kept.failures() > 0 || self.overtaken > 0 || !self.images_unfinished.is_empty()
+    }
+
     /// The stable JSON form, version [`JSON_VERSION`].
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "version": JSON_VERSION,
             "kind": "cycle",
+            "cycle": self.cycle.to_string(),
             "started_at": self.started_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             "ended_at": self.ended_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             "planned": { "images": self.planned_images, "locations": self.planned.locations, "bytes": self.planned.bytes },

@@ -3,13 +3,14 @@
 //! Promises: memory is 8 bytes for each due location in each of the list, the lanes and the hashes, and a page of
 //! rows; nothing is deleted. A row that fails is kept and counted; only the database can fail the whole.
 
+use super::backlog::{self, Bands};
+use super::observer::{Ended, SettledLocation};
 use super::plan::{self, Decision, Keep, Policy, Reason};
 use super::report::{CycleReport, Example, Kept, Tally};
 use super::shared::{DueData, SharedData};
 use crate::catalog::{
     BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
 };
-use crate::config::StoreId;
 use crate::store::Stores;
 
 /// Rows read in one statement.
@@ -44,10 +45,12 @@ pub struct Plan {
     pub living: u64,
     /// Living locations whose data the shared check could not find out.
     pub living_unreadable: u64,
+    /// Due locations by age, with those that stay.
+    pub ages: Bands,
 }
 
 /// Somebody who wants to hear of each location that stays: all of them so far, and the one.
-pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, Option<&StoreId>, &Example, &Keep) + Send);
+pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, &SettledLocation<'_>) + Send);
 
 /// Surveys what is due. With nothing due, this is one statement.
 ///
@@ -87,6 +90,7 @@ pub async fn survey(
         kept: survey.kept,
         living: seen,
         living_unreadable: unreadable,
+        ages: survey.ages,
     })
 }
 
@@ -138,6 +142,7 @@ struct Survey {
     budget: Budget,
     kept: Kept,
     due_data: DueData,
+    ages: Bands,
 }
 
 impl Survey {
@@ -148,12 +153,19 @@ impl Survey {
             budget: Budget::new(limits),
             kept: Kept::default(),
             due_data: DueData::default(),
+            ages: Bands::default(),
         }
     }
 
     fn see(&mut self, row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>, notice: Notice<'_>) {
         let (location, image) = plan::ids(row);
         let bytes = plan::bytes(row);
+        let (due_at, at) = (plan::due_at(row, policy.horizon), plan::began(policy.horizon));
+        if let Some(from) = row.as_ref().ok().and_then(plan::due_from).map(|from| from.and_utc())
+            && due_at.is_some_and(|due| due <= at)
+        {
+            self.ages[backlog::band(from, at)] += 1;
+        }
         let (keep, store) = match plan::decide(row, policy) {
             Decision::Delete(resolved) if self.budget.admits(image, bytes) => {
                 self.lanes[resolved.store].push(location);
@@ -167,7 +179,7 @@ impl Survey {
         let store = store.map(|store| policy.stores.all()[store].id());
         let example = Example::of(row);
         self.kept.add(store, &keep, bytes, &example);
-        notice(&self.kept, store, &example, &keep);
+        notice(&self.kept, &SettledLocation { which: &example, store, bytes, due_at, at, end: Ended::Kept(&keep) });
     }
 }
 

@@ -100,7 +100,7 @@ async fn list<const N: usize>(
     let keys = scrub::keyring(config).unwrap_or_else(|_| crate::location::Keyring::empty());
     let horizon = scrub::horizon(SystemClock.now(), settings.grace);
     let policy = Policy { horizon, keys: &keys, stores: &stores };
-    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &mut |_, _, _, _| ()).await?;
+    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &mut |_, _| ()).await?;
     let refusal = scrub::judge(&plan, plan.census(catalog.as_ref()).await?, settings.guards).err();
 
     let mut list = ListWriter::new(format, listing, BufWriter::new(std::io::stdout()))?;

@@ -122,7 +122,7 @@ fn list(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>) -> Vec<En
     runtime.block_on(async {
         let catalog = catalog::open_read_only(&config.database, Duration::from_secs(20)).await.unwrap();
         let catalog = catalog.as_ref();
-        let plan = survey(catalog, &policy, limits, &mut |_, _, _, _| ()).await.unwrap();
+        let plan = survey(catalog, &policy, limits, &mut |_, _| ()).await.unwrap();
         let prober = Some(Prober::new(&stores, pool));
         let audit = Audit { catalog, policy: &policy, plan: &plan, limits, grace, prober };
         let mut entries = Vec::new();
