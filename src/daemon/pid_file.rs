@@ -43,13 +43,13 @@ impl PidFile {
     pub(crate) fn lock(path: &Path) -> Result<Self, PidFileError> {
         let unusable = |error: std::io::Error| PidFileError::Unusable { path: path.to_owned(), error };
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
-        let mut file = opened.map_err(unusable)?;
+        let file = opened.map_err(unusable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();
                 // Only for the message.
-                let _ = file.by_ref().take(32).read_to_string(&mut text);
+                let _ = (&file).take(32).read_to_string(&mut text);
                 let pid = text.trim().parse::<u32>().map_or_else(|_| String::new(), |pid| format!(" (pid {pid})"));
                 Err(PidFileError::Taken { path: path.to_owned(), pid })
             }
