@@ -244,6 +244,9 @@ fn connect(key: &Key, management_ops: Option<u64>, deadline: Duration) -> Result
     let connected = || -> Result<Session, CallError> {
         let mut unconnected = Unconnected::new(library, &key.setup())?;
         set_timeouts(&mut unconnected, key.timeout, deadline)?;
+        // Ceph's own lines would stand between those of our log; each answer is told there anyway. A log_file still works.
+        unconnected.set("log_to_stderr", "false")?;
+        unconnected.set("err_to_stderr", "false")?;
         if let Some(ops) = management_ops {
             unconnected.set("rbd_concurrent_management_ops", &ops.to_string())?;
         }

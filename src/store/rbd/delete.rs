@@ -131,6 +131,8 @@ fn missing(pool: &Pool, job: &Job, watch: &Watch) -> Result<Answer, Ended> {
     match whereabouts(pool, &job.address.image) {
         Ok(Whereabouts::Gone) => Ok(Answer::plain(Outcome::Absent)),
         Ok(Whereabouts::Trash(detail)) => Ok(Answer::because(Outcome::Trashed, detail)),
+        // A new connection knows the pools that there are now.
+        Ok(Whereabouts::NoPool) => Err(Ended::ShutOut(no_pool(&job.address))),
         Ok(Whereabouts::There) => Err(Ended::With(unavailable(format!(
             "{}: removing it ended in ENOENT although it is there; is the pool full?",
             job.address
@@ -144,6 +146,8 @@ pub(super) enum Whereabouts {
     There,
     Trash(String),
     Gone,
+    /// Nothing can be said: the pool is another one by now, or none.
+    NoPool,
 }
 
 pub(super) fn whereabouts(pool: &Pool, image: &str) -> Result<Whereabouts, CallError> {
@@ -160,8 +164,14 @@ pub(super) fn whereabouts(pool: &Pool, image: &str) -> Result<Whereabouts, CallE
     };
     Ok(match trashed {
         Some(entry) => Whereabouts::Trash(format!("it lies in the pool's trash already, with id {}", entry.id)),
+        // Of a pool that was deleted everything is missing. The answers above have brought the map that says so.
+        None if !pool.is_there()? => Whereabouts::NoPool,
         None => Whereabouts::Gone,
     })
+}
+
+pub(super) fn no_pool(address: &Address) -> Answer {
+    unavailable(format!("{address}: its pool was deleted, renamed or made anew since it was opened"))
 }
 
 fn given_up() -> Ended {
@@ -172,5 +182,22 @@ impl Job {
     fn ended(&self, error: &CallError) -> Ended {
         let answer = of_error(error, &self.address);
         if error.errno == Errno::ESHUTDOWN { Ended::ShutOut(answer) } else { Ended::With(answer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rbd::librbd::tests::{Ceph, unused_name};
+
+    #[test]
+    fn what_a_deleted_pool_held_is_not_absent() {
+        let Some(ceph) = Ceph::at_hand() else { return };
+        let name = unused_name();
+        ceph.run(&format!("ceph osd pool create {name} 1"));
+        let pool = Ceph::at_hand().unwrap().pool(&name);
+        assert!(matches!(whereabouts(&pool, "image"), Ok(Whereabouts::Gone)));
+        ceph.run(&format!("ceph osd pool delete {name} {name} --yes-i-really-really-mean-it"));
+        assert!(matches!(whereabouts(&pool, "image"), Ok(Whereabouts::NoPool)));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Types: `size_t` is `usize`, `ssize_t` is `isize`, `time_t` is [`libc::time_t`], an `enum` is a [`c_int`].
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 
 /// `rados_t`: a connection.
@@ -91,6 +91,8 @@ impl Blank for TrashImageInfo {
 pub(super) const SNAP_NAMESPACE_USER: c_int = 0;
 /// `RBD_FEATURE_FAST_DIFF`.
 pub(super) const FEATURE_FAST_DIFF: u64 = 1 << 4;
+/// `RBD_OPERATION_FEATURE_CLONE_PARENT`.
+pub(super) const OP_FEATURE_CLONE_PARENT: u64 = 1;
 /// `RBD_FLAG_OBJECT_MAP_INVALID`.
 pub(super) const FLAG_OBJECT_MAP_INVALID: u64 = 1;
 /// `RBD_FLAG_FAST_DIFF_INVALID`.
@@ -154,6 +156,7 @@ functions! {
         fn rados_buffer_free(buffer: *mut c_char);
         fn rados_ioctx_create(cluster: RadosT, pool: *const c_char, ioctx: *mut IoCtxT) -> c_int;
         fn rados_ioctx_destroy(ioctx: IoCtxT);
+        fn rados_ioctx_get_pool_name(ioctx: IoCtxT, name: *mut c_char, len: c_uint) -> c_int;
         // The older name is Nautilus's; both set CEPH_OSD_FLAG_FULL_TRY.
         fn rados_set_pool_full_try [or rados_set_osdmap_full_try] (ioctx: IoCtxT);
         fn rados_remove(ioctx: IoCtxT, object: *const c_char) -> c_int;
@@ -175,6 +178,7 @@ functions! {
         fn rbd_get_size(image: ImageT, size: *mut u64) -> c_int;
         fn rbd_get_features(image: ImageT, features: *mut u64) -> c_int;
         fn rbd_get_flags(image: ImageT, flags: *mut u64) -> c_int;
+        fn rbd_get_op_features(image: ImageT, op_features: *mut u64) -> c_int;
         fn rbd_diff_iterate2(
             image: ImageT, from_snap: *const c_char, offset: u64, len: u64, include_parent: u8, whole_object: u8,
             callback: DiffFn, data: *mut c_void,
