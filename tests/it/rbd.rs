@@ -7,6 +7,7 @@ mod access;
 mod clones;
 mod holders;
 mod mixed;
+mod no_ceph;
 mod outages;
 mod plain;
 mod space;

@@ -56,7 +56,7 @@ pub(super) const OPTIONS: &[O] = &[
          second, any number at a time.",
     )
     .within(1, 256)
-    .or("64"),
+    .or("128"),
     O::int("rbd_removals", "RBD images being removed at once, for each cluster: this is the OSDs' work.")
         .within(1, 256)
         .or("16"),

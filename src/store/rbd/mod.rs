@@ -31,7 +31,7 @@ use futures::future::join_all;
 use self::address::Address;
 use self::connection::{Connection, Session};
 use self::delete::{Ended, Job};
-use self::librbd::Pool;
+use self::librbd::{Library, Pool};
 use super::{Answer, Finding, Outcome, Pace, Probed, Reclaimed, Store, Target, TrashItem};
 use crate::config::{Config, InUse, RbdConfig, StoreId};
 use crate::location::{Location, Scheme};
@@ -57,6 +57,10 @@ pub(super) struct RbdStore {
 impl RbdStore {
     pub(super) fn open(id: StoreId, options: &RbdConfig, config: &Config) -> Self {
         let policy = &config.scrubber.rbd;
+        // Said at the start and not only when the first image meets it. The other stores work all the same.
+        if let Err(missing) = Library::load() {
+            tracing::warn!(store = id.as_str(), "Nothing can be deleted from store {id}: {missing}");
+        }
         Self {
             id,
             pool: options.pool.clone(),

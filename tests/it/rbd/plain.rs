@@ -59,7 +59,7 @@ fn images_of_the_old_format_and_half_removed_ones_go() {
 
     let case = Case::new(&ceph, "half removed");
     ceph.call("behead", json!(["images", case.image]));
-    assert_eq!(ceph.look(&case.image), "listed without a header");
+    assert_eq!(ceph.look(&case.image), "listed, not to be opened");
     case.scrub("").is("deleted", "gone");
 }
 

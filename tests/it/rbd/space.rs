@@ -29,16 +29,13 @@ fn a_full_cluster_is_emptied() {
 
 /// In a full pool that has no trash yet, librbd says of an image that it cannot remove that it is not there.
 #[test]
-fn an_image_in_a_full_pool_without_a_trash_is_not_absent() {
+fn an_image_in_a_full_pool_without_a_trash_is_deleted_and_not_absent() {
     let Some(ceph) = Ceph::private(Kept::InMemory(320)) else { return };
     let case = case_of_16_megabytes(&ceph, "full pool that never had a trash");
     ceph.call("fill", json!(["images", 4]));
     assert!(!has_trash(&ceph));
-    let seen = case.scrub(SOON);
-    match seen.outcome.as_str() {
-        "deleted" => seen.is("deleted", "gone"),
-        _ => seen.is("unavailable", "listed []").says(&["full"]),
-    };
+    case.scrub(SOON).is("deleted", "gone");
+    assert!(has_trash(&ceph), "librbd wants it, and cannot make it here by itself");
 }
 
 fn case_of_16_megabytes<'a>(ceph: &'a Ceph, name: &str) -> Case<'a> {

@@ -87,3 +87,21 @@ fn what_is_not_certainly_glances_is_never_touched() {
         assert_eq!(ceph.look(image), "trashed [snap protected]", "{}", run.output());
     }
 }
+
+/// A location of one part names no cluster, and with nothing due the survey asks none which one it is.
+#[test]
+fn what_a_living_location_needs_stays_however_it_is_spelled() {
+    let Some(ceph) = Ceph::shared() else { return };
+    for (name, uri) in [("one part", None), ("four parts", Some(()))] {
+        let (case, disk) = trashed(&ceph, "reclaim: needed by a living image");
+        ceph.call("remove", json!(["vms", disk]));
+        let uri = uri.map_or_else(|| format!("rbd://{}", case.image), |()| ceph.uri("images", &case.image));
+        Image::active("needs-it", &[&uri]).insert(&case.site.database);
+        assert_eq!(reclaim(&case, name, RECLAIM), "trashed []");
+        case.site.database.execute("UPDATE images SET status = 'deleted', deleted = 1 WHERE id = 'needs-it'");
+        case.site
+            .database
+            .execute("UPDATE image_locations SET status = 'deleted', deleted = 1 WHERE image_id = 'needs-it'");
+        assert_eq!(reclaim(&case, "not needed any more", RECLAIM), "gone");
+    }
+}

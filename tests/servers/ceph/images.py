@@ -115,18 +115,18 @@ class Images:
         with self.ioctx(pool) as ioctx:
             found = []
             if name in self.rbd.list(ioctx):
-                found.append("listed " + self.snaps(ioctx, name=name))
+                found.append("listed" + self.snaps(ioctx, name=name))
             for entry in self.rbd.trash_list(ioctx):
                 if entry["name"] == name:
-                    found.append("trashed " + self.snaps(ioctx, image_id=entry["id"]))
+                    found.append("trashed" + self.snaps(ioctx, image_id=entry["id"]))
             return ", ".join(found) or "gone"
 
     def snaps(self, ioctx, **which):
         try:
             with rbd.Image(ioctx, read_only=True, **which) as image:
-                return "[%s]" % ", ".join(self.describe(image, snap) for snap in image.list_snaps())
+                return " [%s]" % ", ".join(self.describe(image, snap) for snap in image.list_snaps())
         except rbd.ImageNotFound:
-            return "without a header"
+            return ", not to be opened"
 
     def describe(self, image, snap):
         if snap["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH:
