@@ -6,6 +6,7 @@ mod catalog;
 mod faults;
 mod golden;
 mod lanes;
+mod observe;
 mod probe;
 mod real_glance;
 mod scrub_once;

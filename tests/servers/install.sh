@@ -12,6 +12,7 @@ find_missing_packages() {
   postgres_bin=$(find_postgres) || missing+=(postgresql)
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v chromium-headless-shell >/dev/null || missing+=(chromium-headless-shell)
 }
 
 # The directory of the newest PostgreSQL's programs.
