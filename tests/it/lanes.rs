@@ -10,7 +10,9 @@ use chrono::TimeDelta;
 use glance_scrubber::catalog;
 use glance_scrubber::config::{ConfigSource, Invocation, StoreId, load};
 use glance_scrubber::location::{Keyring, Location, Scheme};
-use glance_scrubber::scrub::{Approved, CycleReport, Guards, Limits, Observer, Reason, Scrubber, Settings, SystemClock};
+use glance_scrubber::scrub::{
+    Approved, CycleReport, Guards, Limits, Observer, Reason, Scrubber, Settings, SystemClock,
+};
 use glance_scrubber::store::{Answer, Finding, Outcome, Pace, Store, Stores, Target};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -117,7 +117,7 @@ fn last_json(last: &Last) -> Value {
 }
 
 fn bands(bands: Bands) -> Value {
-    BANDS.iter().zip(bands).map(|(band, locations)| ((*band).to_owned(), Value::from(locations))).collect()
+    BANDS.iter().zip(bands).map(|(age, locations)| json!({ "age": age, "locations": locations })).collect()
 }
 
 /// A time as in every JSON form of ours.

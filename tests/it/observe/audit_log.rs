@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use glance_scrubber::observe::audit_log::AuditLog;
 use glance_scrubber::scrub::Several;
 use glance_scrubber::store::{Answer, Outcome};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::{cycle, status};
 use crate::lanes::{Fake, fill};
-use crate::support::rows::states;
+use crate::support::rows::{Image, states};
 use crate::support::servers::Engine;
 use crate::support::site::Site;
 
@@ -75,7 +76,8 @@ fn a_full_disk_loses_lines_and_nothing_else() {
     assert!(status.dump().contains("3 lines of the audit log were lost"), "{}", status.dump());
 
     // Room again.
-    fill(&site, &[("b", 1)]);
+    let image = Image::pending("b0", TimeDelta::hours(2), &["rbd://b0"]);
+    image.with_meta_data(Some(r#"{"store": "b"}"#)).insert(&site.database);
     std::fs::remove_file(&path).unwrap();
     log.reopen().unwrap();
     cycle(&site, vec![Fake::saying("b", Outcome::Deleted)], &*log);

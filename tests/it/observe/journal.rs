@@ -43,12 +43,34 @@ impl Journal {
         .env("JOURNAL_STREAM", stream)
     }
 
-    /// What came, field by field. journald's protocol gives a value with a line break its length in front; ours have none.
+    /// What came, as `FIELD=value`.
     fn entries(&self) -> Vec<Vec<String>> {
-        let text = |entry: Vec<u8>| String::from_utf8(entry).unwrap().lines().map(str::to_owned).collect();
+        // A socket keeps the order, so that everything has come when this comes.
+        let last = b"LAST=1\n".to_vec();
+        UnixDatagram::unbound().unwrap().send_to(&last, self.directory.path().join("socket")).unwrap();
+        let before = self.entries.iter().take_while(|entry| *entry != last);
         // An empty one asks whether anybody is there.
-        self.entries.try_iter().filter(|entry| !entry.is_empty()).map(text).collect()
+        before.filter(|entry| !entry.is_empty()).map(|entry| fields(&entry)).collect()
     }
+}
+
+/// The journal's own protocol: `FIELD=value` and a line break, or the name, a line break, the value's length in 64 bits,
+/// little end first, and the value.
+fn fields(mut entry: &[u8]) -> Vec<String> {
+    let mut fields = Vec::new();
+    while let Some(end) = entry.iter().position(|byte| *byte == b'\n') {
+        let (line, rest) = (std::str::from_utf8(&entry[..end]).unwrap(), &entry[end + 1..]);
+        if line.contains('=') {
+            fields.push(line.to_owned());
+            entry = rest;
+            continue;
+        }
+        let (length, rest) = rest.split_first_chunk::<8>().unwrap();
+        let (value, rest) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap());
+        fields.push(format!("{line}={}", std::str::from_utf8(value).unwrap()));
+        entry = rest.strip_prefix(b"\n").unwrap();
+    }
+    fields
 }
 
 fn namespaces_at_hand() -> bool {

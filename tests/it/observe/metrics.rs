@@ -35,7 +35,8 @@ fn parse(text: &str) -> Samples {
         } else {
             let (key, value) = line.rsplit_once(' ').unwrap();
             let name = key.split('{').next().unwrap();
-            let suffixes: &[&str] = if families[&family] == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            let suffixes: &[&str] =
+                if families[&family] == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
             assert!(suffixes.iter().any(|suffix| name == format!("{family}{suffix}")), "{name} lies in {family}");
             assert!(name.starts_with("glance_scrubber_"), "{name}");
             assert_eq!(families[&family] == "counter", name.ends_with("_total"), "{name}");
@@ -47,7 +48,8 @@ fn parse(text: &str) -> Samples {
             && let Some(labels) = rest.strip_suffix("le=\"+Inf\"}")
         {
             let labels = labels.trim_end_matches(',');
-            let count = if labels.is_empty() { format!("{bucket}_count") } else { format!("{bucket}_count{{{labels}}}") };
+            let count =
+                if labels.is_empty() { format!("{bucket}_count") } else { format!("{bucket}_count{{{labels}}}") };
             assert_eq!(samples[&count], *value, "{key}");
         }
     }
@@ -107,7 +109,7 @@ fn numbers_move_with_a_cycle_and_add_up() {
         assert_eq!(sum(&after, "glance_scrubber_locations_total", &["store=\"a\"", &outcome]), 1.0, "{outcome}");
         assert_eq!(sum(&after, "glance_scrubber_bytes_total", &["store=\"a\"", &outcome]), 1000.0, "{outcome}");
     }
-    assert_eq!(sum(&after, "glance_scrubber_locations_total", &["store=\"\"", "outcome=\"malformed\""]), 1.0);
+    assert_eq!(sum(&after, "glance_scrubber_locations_total", &["store=\"\"", "outcome=\"undecryptable\""]), 1.0);
     assert_eq!(after["glance_scrubber_lateness_seconds_count"], 4.0, "as many as were finished");
     assert!((3590.0..3700.0).contains(&(after["glance_scrubber_lateness_seconds_sum"] / 4.0)), "an hour too late");
     assert_eq!(after["glance_scrubber_images_finished_total"], report.images_finished as f64);

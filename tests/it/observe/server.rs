@@ -36,7 +36,8 @@ fn every_path_answers_and_nothing_else_does() {
         assert_eq!((head.code(), head.body.as_str()), (code, ""), "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
-        let answer = exchange(connect(&server), &format!("{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"));
+        let answer =
+            exchange(connect(&server), &format!("{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"));
         assert_eq!((answer.code(), answer.header("allow")), (405, Some("GET,HEAD")), "{method}");
     }
 }
