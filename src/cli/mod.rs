@@ -16,9 +16,9 @@ use std::time::Duration;
 use args::Args;
 
 use crate::config::{Config, Invocation, load};
+use crate::daemon;
 use crate::daemon::detach::{self, Announcer, Side};
 use crate::daemon::pid_file::{PidFile, PidFileError};
-use crate::daemon;
 use crate::exit::Exit;
 use crate::observe::logging;
 use crate::observe::terminal::Terminal;

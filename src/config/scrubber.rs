@@ -3,12 +3,14 @@
 //! Promises: nothing is ignored here. A guard that is mistyped is a guard that is off, so an unknown name and an empty
 //! value are errors, unlike anywhere else in the file.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use croner::Cron;
 
 use super::error::{ConfigError, Place};
+use super::listen::{self, Listen};
 use super::options;
 use super::rbd::{self, RbdPolicy};
 use super::reader::{Reader, Setting};
@@ -36,6 +38,10 @@ pub struct ScrubberConfig {
     pub database_deadline: Duration,
     /// How long a cycle waits for a database that went away under it. Default 60 s.
     pub database_patience: Duration,
+    /// Where the daemon shows metrics and status. Unset: nowhere.
+    pub listen: Option<Listen>,
+    /// The file that gets a line for each location. Unset: none.
+    pub audit_log: Option<PathBuf>,
     /// What is about Ceph.
     pub rbd: RbdPolicy,
     /// `start_jitter`: the longest random time before the daemon's first cycle.
@@ -61,6 +67,8 @@ pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
         store_deadline: seconds(reader, "store_deadline"),
         database_deadline: seconds(reader, "database_deadline"),
         database_patience: seconds(reader, "database_patience"),
+        listen: listen::load(reader, GROUP),
+        audit_log: audit_log(reader),
         rbd: rbd::policy(reader, GROUP),
         start_jitter: seconds(reader, "start_jitter"),
         wakeup_cron: wakeup_cron(reader),
@@ -110,6 +118,18 @@ fn file_marker(reader: &mut Reader) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+/// A file by its path, relative to the directory that the program was started in.
+fn audit_log(reader: &mut Reader) -> Option<PathBuf> {
+    let setting = reader.setting(GROUP, "audit_log")?;
+    let place = setting.place.clone();
+    let path = setting.into_text()?;
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        reader.report.error(ConfigError::of(place, GROUP, "audit_log", "must be the path of a file"));
+        return None;
+    }
+    Some(PathBuf::from(path))
 }
 
 fn reject_unknown(reader: &mut Reader) {

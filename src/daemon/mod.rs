@@ -247,7 +247,10 @@ impl Daemon {
             Wake::Never => None,
         });
         if let Wake::At(due) = wake {
-            tracing::debug!("Next run scheduled in {} seconds", due.saturating_duration_since(Instant::now()).as_secs());
+            tracing::debug!(
+                "Next run scheduled in {} seconds",
+                due.saturating_duration_since(Instant::now()).as_secs()
+            );
         }
     }
 
@@ -325,7 +328,8 @@ impl Daemon {
     fn take_on(&mut self, config: Config) {
         let config = Arc::new(config);
         self.rhythm = rhythm(&config);
-        self.next = Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
+        self.next =
+            Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
         self.introduce(&config);
         if self.running.is_none() {
             let (now, clock) = (Instant::now(), Utc::now());

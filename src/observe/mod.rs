@@ -10,6 +10,7 @@ pub mod logging;
 pub mod metrics;
 pub mod output;
 pub mod progress;
+pub mod server;
 pub mod status;
 pub mod terminal;
 pub mod text;

@@ -99,6 +99,32 @@ fn the_second_of_the_deadline_is_due_with_and_without_a_fraction() {
     });
 }
 
+/// The age of each, in hours; what is due, restored or in the future is not waiting, and neither is what lives.
+#[test]
+fn what_is_not_due_is_counted_by_age() {
+    on_each(|site, ledger| async move {
+        for (id, hours) in [("a", 0), ("b", 1), ("c", 2), ("d", 4), ("e", 6), ("f", 30), ("ahead", -5)] {
+            Image::pending(id, HOUR * hours, &["file:///a"]).insert(&site.database);
+        }
+        Image::pending("two", HOUR * 4, &["file:///b", "file:///c"]).insert(&site.database);
+        let mut removed = Image::active("removed", &["file:///d"]);
+        removed.locations[0].status = "pending_delete";
+        removed.locations[0].deleted_at = Some(Utc::now() - HOUR * 4);
+        removed.insert(&site.database);
+        let mut restored = Image::pending("restored", HOUR * 4, &["file:///e"]);
+        (restored.status, restored.deleted) = ("active", false);
+        restored.insert(&site.database);
+        let mut crashed = Image::pending("crashed", HOUR * 4, &["file:///f"]);
+        crashed.locations[0].status = "deleted";
+        crashed.insert(&site.database);
+        let limits = [3, 5].map(|hours| Utc::now() - HOUR * hours);
+        let waiting = ledger.waiting(horizon(HOUR * 24), &limits).await.unwrap();
+        assert_eq!(waiting, [3, 4, 1], "on {:?}", site.database.engine);
+        assert_eq!(ledger.waiting(horizon(HOUR * 3), &limits).await.unwrap(), [3, 0, 0]);
+        assert_eq!(ledger.waiting(horizon(TimeDelta::zero()), &limits).await.unwrap(), [0, 0, 0]);
+    });
+}
+
 #[test]
 fn a_deletion_time_in_the_future_is_brought_to_be_reported() {
     on_each(|site, ledger| async move {

@@ -10,7 +10,9 @@ use chrono::TimeDelta;
 use glance_scrubber::catalog;
 use glance_scrubber::config::{ConfigSource, Invocation, StoreId, load};
 use glance_scrubber::location::{Keyring, Location, Scheme};
-use glance_scrubber::scrub::{Approved, CycleReport, Guards, Limits, Reason, Scrubber, Settings, SystemClock};
+use glance_scrubber::scrub::{
+    Approved, CycleReport, Guards, Limits, Observer, Reason, Scrubber, Settings, SystemClock,
+};
 use glance_scrubber::store::{Answer, Finding, Outcome, Pace, Store, Stores, Target};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +26,12 @@ const HOUR: TimeDelta = TimeDelta::hours(1);
 type Answers = Box<dyn Fn(&str) -> Answer + Send + Sync>;
 
 /// A store that answers as it is told, and counts.
-struct Fake {
+pub struct Fake {
     id: StoreId,
     pace: Pace,
     answer: Answers,
     /// Waited for before each answer, where set.
-    gate: Option<Arc<Notify>>,
+    pub gate: Option<Arc<Notify>>,
     calls: AtomicUsize,
     /// What a URI lies in.
     container: fn(&str) -> &str,
@@ -39,7 +41,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn new(id: &str, answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Fake {
+    pub fn new(id: &str, answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Fake {
         Fake {
             id: StoreId(id.to_owned()),
             pace: Pace { workers: 2, batch: 2 },
@@ -53,7 +55,7 @@ impl Fake {
         }
     }
 
-    fn saying(id: &str, outcome: Outcome) -> Fake {
+    pub fn saying(id: &str, outcome: Outcome) -> Fake {
         Fake::new(id, move |_| Answer::plain(outcome))
     }
 }
@@ -96,7 +98,7 @@ impl Store for Fake {
 }
 
 /// Due images `<store><number>`, each with one location in its store, and a living one.
-fn fill(site: &Site, stores: &[(&str, usize)]) {
+pub fn fill(site: &Site, stores: &[(&str, usize)]) {
     Image::active("living", &["file:///living"]).insert(&site.database);
     let mut sql = String::new();
     for (store, count) in stores {
@@ -120,6 +122,17 @@ fn cycle_with(
     look_lasts: Duration,
     stop: &CancellationToken,
 ) -> CycleReport {
+    watched_cycle(site, stores, pool, look_lasts, stop, &())
+}
+
+pub fn watched_cycle(
+    site: &Site,
+    stores: Vec<Arc<dyn Store>>,
+    pool: Option<usize>,
+    look_lasts: Duration,
+    stop: &CancellationToken,
+    observer: &dyn Observer,
+) -> CycleReport {
     let config = load(&Invocation::from_process(vec![ConfigSource::File(site.config(""))], Vec::new())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -133,7 +146,7 @@ fn cycle_with(
             settings,
             clock: Box::new(SystemClock),
         };
-        let report = scrubber.cycle(&(), stop);
+        let report = scrubber.cycle(observer, stop);
         tokio::time::timeout(Duration::from_secs(50), report).await.expect("the cycle hangs")
     })
 }

@@ -7,6 +7,7 @@ mod daemon;
 mod faults;
 mod golden;
 mod lanes;
+mod observe;
 mod probe;
 mod rbd;
 mod real_glance;

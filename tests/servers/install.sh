@@ -14,6 +14,7 @@ find_missing_packages() {
   command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && /usr/bin/python3 -c 'import rados, rbd' 2>/dev/null ||
     missing+=(ceph-mon ceph-osd ceph-common)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v chromium-headless-shell >/dev/null || missing+=(chromium-headless-shell)
 }
 
 # The directory of the newest PostgreSQL's programs.

@@ -99,6 +99,16 @@ pub(super) const OPTIONS: &[O] = &[
     )
     .within(0, SECONDS_MAX)
     .or("60"),
+    O::text(
+        "listen",
+        "Where the daemon shows its metrics and its status over HTTP: 127.0.0.1:9929, [::1]:9929, or a socket as \
+         unix:/run/glance-scrubber/status.sock. No password is asked for. Not set means nowhere.",
+    ),
+    O::text(
+        "audit_log",
+        "A file that gets a line of JSON for each location that is deleted, and for each that stays for a new reason. Not \
+         set means none.",
+    ),
     O::new(
         "old_encryption_keys",
         Kind::Multi,

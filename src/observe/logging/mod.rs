@@ -10,6 +10,7 @@
 //! libraries stay at WARNING unless `default_log_levels` names them.
 
 mod format;
+mod journal;
 mod levels;
 mod record;
 mod sink;
@@ -20,7 +21,6 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 
-use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::format::Formatter;
@@ -117,14 +117,17 @@ impl Destinations {
             let sink = FileSink::open(path).map_err(|source| LogError::File { path: path.clone(), source })?;
             all.lines.push(Destination::new(sink));
         }
-        if config.stderr {
-            all.lines.push(Destination::new(StderrSink(terminal.clone())));
-        }
-        if config.journal {
-            match journal(Facility::find(&config.syslog_facility)?) {
+        let stderr_is_journal = config.stderr && journal::has_stderr();
+        if config.journal || stderr_is_journal {
+            match journal::layer(Facility::find(&config.syslog_facility)?) {
                 Ok(layer) => all.journal = Some(layer),
-                Err(error) => all.missing.push(LogError::Journal(error)),
+                Err(error) if config.journal => all.missing.push(LogError::Journal(error)),
+                // Then the lines go the way that systemd laid.
+                Err(_) => {}
             }
+        }
+        if config.stderr && !(stderr_is_journal && all.journal.is_some()) {
+            all.lines.push(Destination::new(StderrSink(terminal.clone())));
         }
         let reachable = !all.lines.is_empty() || all.journal.is_some();
         if config.syslog {
@@ -146,16 +149,4 @@ impl Destinations {
         }
         Ok(all)
     }
-}
-
-/// The journal, with the priorities of Python's levels (tracing-journald would file INFO under notice), and fields under
-/// their own names: `journalctl IMAGE_ID=…`.
-fn journal(facility: Facility) -> io::Result<tracing_journald::Layer> {
-    let priorities =
-        PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
-    Ok(tracing_journald::layer()?
-        .with_field_prefix(None)
-        .with_syslog_identifier(IDENTIFIER.to_owned())
-        .with_custom_fields([("SYSLOG_FACILITY", facility.number().to_string())])
-        .with_priority_mappings(priorities))
 }

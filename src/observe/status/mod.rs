@@ -85,76 +85,76 @@ pub struct Status {
 
 /// Everything that changes.
 #[derive(Debug, Clone, Default)]
-struct Now {
-    started_at: DateTime<Utc>,
-    config_loaded: Option<DateTime<Utc>>,
-    database_answered: bool,
-    waiting_for_database: Option<(DateTime<Utc>, String)>,
-    next_wakeup: Option<DateTime<Utc>>,
-    stopping: bool,
-    cycles: u64,
-    overruns: u64,
-    current: Option<Current>,
-    last: Option<Last>,
-    last_success: Option<DateTime<Utc>>,
-    lanes: BTreeMap<StoreId, Lane>,
+pub(super) struct Now {
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) config_loaded: Option<DateTime<Utc>>,
+    pub(super) database_answered: bool,
+    pub(super) waiting_for_database: Option<(DateTime<Utc>, String)>,
+    pub(super) next_wakeup: Option<DateTime<Utc>>,
+    pub(super) stopping: bool,
+    pub(super) cycles: u64,
+    pub(super) overruns: u64,
+    pub(super) current: Option<Current>,
+    pub(super) last: Option<Last>,
+    pub(super) last_success: Option<DateTime<Utc>>,
+    pub(super) lanes: BTreeMap<StoreId, Lane>,
     /// By store's id and word.
-    results: BTreeMap<String, BTreeMap<&'static str, Line>>,
-    backlog: Option<Backlog>,
+    pub(super) results: BTreeMap<String, BTreeMap<&'static str, Line>>,
+    pub(super) backlog: Option<Backlog>,
 }
 
 /// The cycle under way.
 #[derive(Debug, Clone)]
-struct Current {
-    cycle: CycleId,
-    began: DateTime<Utc>,
-    planned: Option<Tally>,
-    done: Tally,
+pub(super) struct Current {
+    pub(super) cycle: CycleId,
+    pub(super) began: DateTime<Utc>,
+    pub(super) planned: Option<Tally>,
+    pub(super) done: Tally,
 }
 
 /// The last cycle that ended. Its report has no more than some of the unfinished images.
 #[derive(Debug, Clone)]
-struct Last {
-    report: CycleReport,
-    images_unfinished: u64,
+pub(super) struct Last {
+    pub(super) report: CycleReport,
+    pub(super) images_unfinished: u64,
 }
 
 /// One store's lane.
 #[derive(Debug, Clone, Default)]
-struct Lane {
-    depth: usize,
-    in_flight: usize,
-    calls: BTreeMap<u64, Held>,
+pub(super) struct Lane {
+    pub(super) depth: usize,
+    pub(super) in_flight: usize,
+    pub(super) calls: BTreeMap<u64, Held>,
 }
 
 /// What a call has in hand.
 #[derive(Debug, Clone)]
-struct Held {
-    since: DateTime<Utc>,
-    container: String,
-    locations: usize,
-    examples: Vec<Named>,
+pub(super) struct Held {
+    pub(super) since: DateTime<Utc>,
+    pub(super) container: String,
+    pub(super) locations: usize,
+    pub(super) examples: Vec<Named>,
 }
 
 /// A location by its ids.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-struct Named {
-    image: Option<ImageId>,
-    location: LocationId,
+pub(super) struct Named {
+    pub(super) image: Option<ImageId>,
+    pub(super) location: LocationId,
 }
 
 /// What ended in one word, in one store, in the cycle under way or else the last one.
 #[derive(Debug, Clone, Default)]
-struct Line {
-    tally: Tally,
+pub(super) struct Line {
+    pub(super) tally: Tally,
     /// The earliest end of a grace period.
-    oldest: Option<DateTime<Utc>>,
-    detail: Option<String>,
-    examples: Vec<Named>,
+    pub(super) oldest: Option<DateTime<Utc>>,
+    pub(super) detail: Option<String>,
+    pub(super) examples: Vec<Named>,
 }
 
 /// Stands for the store of a location that did not get as far as having one; no store's id is empty.
-const NO_STORE: &str = "";
+pub(super) const NO_STORE: &str = "";
 
 impl Status {
     /// Without metrics: what a daemon needs that listens nowhere.
@@ -182,7 +182,8 @@ impl Status {
     pub fn config_loaded(&self, at: DateTime<Utc>, stores: &[StoreId]) {
         let mut now = self.lock();
         now.config_loaded = Some(at);
-        now.lanes = stores.iter().map(|store| (store.clone(), Lane::default())).collect();
+        let mut known = std::mem::take(&mut now.lanes);
+        now.lanes = stores.iter().map(|store| (store.clone(), known.remove(store).unwrap_or_default())).collect();
         drop(now);
         if let Some(metrics) = &self.metrics {
             metrics.stores(stores);

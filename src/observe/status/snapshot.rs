@@ -12,17 +12,32 @@ use crate::scrub::{BANDS, Bands, JSON_VERSION};
 /// Everything that is shown, copied.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(super) now: Now,
+    pub(in crate::observe) now: Now,
     /// When it was taken.
-    pub(super) at: DateTime<Utc>,
+    pub(in crate::observe) at: DateTime<Utc>,
     /// Since the last sign of life.
-    pub(super) silence: Duration,
-    pub(super) not_ready: Option<String>,
-    pub(super) breakers: Vec<Breaker>,
-    pub(super) audit_log_lost: Option<u64>,
+    pub(in crate::observe) silence: Duration,
+    pub(in crate::observe) not_ready: Option<String>,
+    pub(in crate::observe) breakers: Vec<Breaker>,
+    pub(in crate::observe) audit_log_lost: Option<u64>,
 }
 
 impl Snapshot {
+    /// One word for what it does: `stopping`, `waiting` (for the database), `scrubbing` or `idle`.
+    pub(in crate::observe) fn word(&self) -> &'static str {
+        match &self.now {
+            Now { stopping: true, .. } => "stopping",
+            Now { waiting_for_database: Some(_), .. } => "waiting",
+            Now { current: Some(_), .. } => "scrubbing",
+            _ => "idle",
+        }
+    }
+
+    /// The same in one line.
+    pub(in crate::observe) fn line(&self) -> String {
+        super::text::line(self)
+    }
+
     /// The stable JSON form.
     pub fn to_json(&self) -> Value {
         let Now { current, last, waiting_for_database: waiting, .. } = &self.now;
@@ -102,10 +117,10 @@ fn last_json(last: &Last) -> Value {
 }
 
 fn bands(bands: Bands) -> Value {
-    BANDS.iter().zip(bands).map(|(band, locations)| ((*band).to_owned(), Value::from(locations))).collect()
+    BANDS.iter().zip(bands).map(|(age, locations)| json!({ "age": age, "locations": locations })).collect()
 }
 
 /// A time as in every JSON form of ours.
-pub(super) fn time(at: DateTime<Utc>) -> String {
+pub(in crate::observe) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }

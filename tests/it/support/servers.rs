@@ -48,6 +48,11 @@ pub fn schema_dir() -> Option<PathBuf> {
     at_hand("Glance's own schema", "SCRUBBER_TEST_SCHEMA_DIR").map(PathBuf::from)
 }
 
+/// A browser without a window, which `tests/all` installs.
+pub fn browser() -> Option<PathBuf> {
+    at_hand("a browser", "SCRUBBER_TEST_BROWSER").map(PathBuf::from)
+}
+
 /// The value of `variable`. Without it, `what` is left out: said once, and a failure where everything must be there.
 fn at_hand(what: &'static str, variable: &str) -> Option<String> {
     static SAID: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
