@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{self, CatalogError};
 use crate::config::Config;
 use crate::location::Keyring;
+use crate::observe::audit_log::AuditLog;
 use crate::observe::status::Status;
-use crate::scrub::{self, CycleReport, Scrubber, Settings, SystemClock};
+use crate::scrub::{self, CycleReport, Observer, Scrubber, Settings, Several, SystemClock};
 use crate::store;
 
 /// What a cycle needs, and what it leaves for the next one.
@@ -19,6 +20,7 @@ pub(super) struct Attempt {
     /// Where the database has answered before, under this very config.
     pub scrubber: Option<Arc<Scrubber>>,
     pub status: Arc<Status>,
+    pub audit_log: Option<Arc<AuditLog>>,
     pub stop: CancellationToken,
 }
 
@@ -30,7 +32,9 @@ impl Attempt {
             Ok(scrubber) => scrubber,
             Err(error) => return (this, Err(error)),
         };
-        let report = scrubber.cycle(this.status.as_ref(), &this.stop).await;
+        let mut observers: Vec<&dyn Observer> = vec![this.status.as_ref()];
+        observers.extend(this.audit_log.as_deref().map(|log| log as &dyn Observer));
+        let report = scrubber.cycle(&Several(&observers), &this.stop).await;
         (this, Ok(report))
     }
 

@@ -33,6 +33,9 @@ use self::wakeups::{Past, Rhythm, Wake};
 use crate::catalog::CatalogError;
 use crate::config::{Config, Invocation, load};
 use crate::exit::Exit;
+use crate::observe::audit_log::AuditLog;
+use crate::observe::metrics::MetricsError;
+use crate::observe::server::{ServerHandle, serve};
 use crate::observe::status::Status;
 use crate::scrub::{CycleReport, Observer, SystemClock};
 
@@ -42,6 +45,9 @@ const FIRST_ANSWER: Duration = Duration::from_secs(5);
 /// How often the clock on the wall is asked while one waits for an instant of it: it may have been set.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
+/// How often an idle loop shows that it is alive, where `/healthz` can be asked.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
 /// What a call may take beyond its own deadline before the loop counts as stuck.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -49,9 +55,13 @@ type Running = Pin<Box<dyn Future<Output = (Attempt, Result<CycleReport, Catalog
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: Announcer) -> Exit {
-    let mut daemon = Daemon::new(invocation, config);
-    match daemon.start().await {
-        Ok(signals) => {
+    let started = async {
+        let status = status_of(&config).map_err(|error| (Exit::Unexpected, error.to_string()))?;
+        let mut daemon = Daemon::new(invocation, config, status);
+        Ok((daemon.start().await?, daemon))
+    };
+    match started.await {
+        Ok((signals, mut daemon)) => {
             announcer.ready();
             daemon.work(signals).await
         }
@@ -65,6 +75,9 @@ pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: A
 
 struct Daemon {
     invocation: Invocation,
+    /// `[scrubber] listen`, while it is served.
+    server: Option<ServerHandle>,
+    audit_log: Option<Arc<AuditLog>>,
     next: Attempt,
     rhythm: Rhythm,
     status: Arc<Status>,
@@ -83,17 +96,20 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(invocation: Invocation, config: Config) -> Self {
+    fn new(invocation: Invocation, config: Config, status: Status) -> Self {
         let config = Arc::new(config);
-        let status = Arc::new(Status::new(Box::new(SystemClock)));
+        let status = Arc::new(status);
         let next = Attempt {
             config: Arc::clone(&config),
             scrubber: None,
             status: Arc::clone(&status),
+            audit_log: None,
             stop: CancellationToken::new(),
         };
         Self {
             invocation,
+            server: None,
+            audit_log: None,
             next,
             rhythm: rhythm(&config),
             status,
@@ -112,6 +128,7 @@ impl Daemon {
     async fn start(&mut self) -> Result<Signals, (Exit, String)> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
             .map_err(|error| (Exit::Unexpected, format!("signals cannot be caught: {error}")))?;
+        self.open_windows()?;
         match timeout(FIRST_ANSWER, self.next.connected()).await {
             Ok(Err(error)) if !error.is_transient() => return Err((Exit::Database, error.to_string())),
             Ok(Err(error)) => self.note_failure(&error),
@@ -123,6 +140,29 @@ impl Daemon {
         self.set_wake(self.rhythm.first(Instant::now(), Utc::now(), jitter));
         notify::ready(&self.status.line());
         Ok(signals)
+    }
+
+    /// Opens what an operator looks through: the audit log and the pages.
+    fn open_windows(&mut self) -> Result<(), (Exit, String)> {
+        let config = Arc::clone(&self.next.config);
+        if let Some(path) = &config.scrubber.audit_log {
+            let opened = AuditLog::open(path).map_err(|error| {
+                (Exit::Config, format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display()))
+            })?;
+            self.take_audit_log(Arc::new(opened));
+        }
+        if let Some(listen) = &config.scrubber.listen {
+            let server = serve(listen, Arc::clone(&self.status)).map_err(|error| (Exit::Config, error.to_string()))?;
+            tracing::info!("Metrics and status are on {}", server.listen());
+            self.server = Some(server);
+        }
+        Ok(())
+    }
+
+    fn take_audit_log(&mut self, log: Arc<AuditLog>) {
+        self.status.audit_log(Arc::clone(&log));
+        self.next.audit_log = Some(Arc::clone(&log));
+        self.audit_log = Some(log);
     }
 
     async fn work(&mut self, mut signals: Signals) -> Exit {
@@ -309,6 +349,9 @@ impl Daemon {
     /// Reads the config again. A running cycle goes on with the old one.
     fn reload(&mut self) {
         notify::reloading();
+        if let Some(Err(error)) = self.audit_log.as_ref().map(|log| log.reopen()) {
+            tracing::error!("The audit log could not be opened anew: {error}");
+        }
         match load(&self.invocation) {
             Ok(config) => {
                 for warning in &config.warnings {
@@ -326,6 +369,10 @@ impl Daemon {
     }
 
     fn take_on(&mut self, config: Config) {
+        let (old, new) = (&self.next.config.scrubber, &config.scrubber);
+        if old.listen != new.listen || old.audit_log != new.audit_log {
+            tracing::warn!("A change of [scrubber] listen or audit_log takes effect when the daemon is started again");
+        }
         let config = Arc::new(config);
         self.rhythm = rhythm(&config);
         self.next =
@@ -352,7 +399,8 @@ impl Daemon {
 
     /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
     fn heartbeat(&self) -> Option<Duration> {
-        notify::watchdog()
+        let looked_at = self.server.is_some().then_some(HEARTBEAT);
+        notify::watchdog().into_iter().chain(looked_at).min()
     }
 
     /// A sign of life, while the cycle shows one too.
@@ -364,6 +412,12 @@ impl Daemon {
             notify::alive();
         }
     }
+}
+
+/// With metrics only where somebody may ask for them.
+fn status_of(config: &Config) -> Result<Status, MetricsError> {
+    let clock = Box::new(SystemClock);
+    if config.scrubber.listen.is_some() { Status::with_metrics(clock) } else { Ok(Status::new(clock)) }
 }
 
 fn rhythm(config: &Config) -> Rhythm {
