@@ -147,7 +147,10 @@ impl Daemon {
         let config = Arc::clone(&self.next.config);
         if let Some(path) = &config.scrubber.audit_log {
             let opened = AuditLog::open(path).map_err(|error| {
-                (Exit::Config, format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display()))
+                (
+                    Exit::Config,
+                    format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display()),
+                )
             })?;
             self.take_audit_log(Arc::new(opened));
         }
