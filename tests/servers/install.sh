@@ -14,6 +14,8 @@ find_missing_packages() {
   command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && /usr/bin/python3 -c 'import rados, rbd' 2>/dev/null ||
     missing+=(ceph-mon ceph-osd ceph-common)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v systemd-analyze >/dev/null || missing+=(systemd)
+  command -v groff >/dev/null || missing+=(groff-base)
 }
 
 # The directory of the newest PostgreSQL's programs.
