@@ -113,6 +113,14 @@ pub(super) struct Args {
     #[arg(long = "shell_completion", alias = "shell-completion", value_name = "SHELL", exclusive = true)]
     pub shell_completion: Option<clap_complete::Shell>,
 
+    /// Print a configuration file with every option and its default, and exit
+    #[arg(long, exclusive = true)]
+    pub print_sample_config: bool,
+
+    /// Print the manual page and exit
+    #[arg(long, exclusive = true, hide = true)]
+    pub print_man_page: bool,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -144,6 +152,11 @@ impl Args {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Self::command(), "glance-scrubber", &mut script);
         script
+    }
+
+    /// The manual page.
+    pub(super) fn man_page() -> Vec<u8> {
+        super::man::page(Self::command())
     }
 
     /// Configuration files and directories, in command-line order.

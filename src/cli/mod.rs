@@ -6,6 +6,7 @@
 mod args;
 pub mod check;
 pub mod dry_run;
+mod man;
 pub mod once;
 mod progress;
 mod summary;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use args::Args;
 
-use crate::config::{Config, Invocation, load};
+use crate::config::{Config, Invocation, load, sample};
 use crate::daemon;
 use crate::daemon::detach::{self, Announcer, Side};
 use crate::daemon::pid_file::{PidFile, PidFileError};
@@ -36,6 +37,12 @@ pub fn main() -> Exit {
     };
     if let Some(shell) = args.shell_completion {
         return print(&Args::completion(shell));
+    }
+    if args.print_sample_config {
+        return print(sample().as_bytes());
+    }
+    if args.print_man_page {
+        return print(&Args::man_page());
     }
     if args.version {
         return print(concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes());
