@@ -5,8 +5,10 @@
 //! store or one page that fails holds up nothing else. The report says everything, also how the cycle failed.
 
 mod audit;
+mod breaker;
 mod guard;
 mod lanes;
+mod memory;
 mod patience;
 mod plan;
 mod probe;
@@ -14,6 +16,7 @@ mod pulse;
 mod reclaim;
 mod record;
 mod report;
+mod retry;
 mod shared;
 mod silence;
 mod survey;
@@ -28,11 +31,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 pub use audit::{Audit, Entry, Verdict};
+pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
+pub use memory::{BreakerState, Memory};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use probe::Prober;
 pub use pulse::{Pulse, UnderWay};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
+pub use retry::Standing;
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{CatalogError, Ledger, LocationId};
@@ -130,12 +136,15 @@ pub struct Scrubber {
     pub settings: Settings,
     /// The time.
     pub clock: Box<dyn Clock>,
+    /// What is known from earlier cycles. It outlives a scrubber where a new config makes a new one.
+    pub memory: Arc<Memory>,
 }
 
 impl Scrubber {
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
+        self.memory.begin(now);
         let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
         let mut report = CycleReport::begin(now);
         if let Err(error) = self.work(&policy, observer, stop, &mut report).await {
@@ -154,7 +163,8 @@ impl Scrubber {
         report: &mut CycleReport,
     ) -> Result<(), CatalogError> {
         let catalog = Arc::clone(&self.ledger).reader();
-        let plan = survey(catalog.as_ref(), policy, self.settings.limits, &mut record::log_kept).await?;
+        let memory = self.memory.as_ref();
+        let plan = survey(catalog.as_ref(), policy, self.settings.limits, memory, &mut record::log_kept).await?;
         plan.describe(report);
         let census = plan.census(catalog.as_ref()).await?;
         let due = plan.due;
@@ -177,8 +187,9 @@ impl Scrubber {
         let (catalog, approval, pool) = (catalog.as_ref(), &approval, pool.as_ref());
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost) = (observer.under_way(), AtomicU64::new(0));
-        let common = Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, lost };
-        let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
+        let common =
+            Lanes { catalog, policy, approval, memory, clock, pool, stop, patience, look_lasts, under_way, lost };
+        let mut recorder = Recorder { ledger, policy, memory, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
         self.run_lanes(&common, &lanes, recorder).await?;
         Reclaim { catalog, policy, approval, stop, patience }.run(report).await

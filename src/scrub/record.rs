@@ -12,8 +12,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::lanes::{End, Settled};
+use super::memory::Memory;
 use super::plan::{Keep, Policy};
 use super::report::{CycleReport, Example, Kept};
+use super::retry::Standing;
 use super::{Clock, Observer, patience};
 use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
 use crate::config::StoreId;
@@ -28,12 +30,13 @@ pub(super) const QUEUE: usize = 2 * BATCH;
 /// How long a batch that is not full waits for more. A slow store's outcomes are recorded this soon after they came.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Failures that are logged one by one in a cycle; the report has the rest, with examples.
+/// New failures that are logged one by one in a cycle; the report has the rest, with examples.
 const LOGGED: u64 = 1000;
 
 pub(super) struct Recorder<'a> {
     pub ledger: Arc<dyn Ledger>,
     pub policy: &'a Policy<'a>,
+    pub memory: &'a Memory,
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
     pub patience: Duration,
@@ -135,6 +138,7 @@ impl<'a> Recorder<'a> {
         let (image, location) = (one.which.image.as_ref().map_or("?", |image| &image.0), one.which.location);
         match &one.end {
             End::Gone(outcome) => {
+                self.memory.gone(location);
                 tracing::debug!(
                     image_id = image, location_id = %location, store = store.as_str(), outcome = outcome.as_str(),
                     "Image {image} is scrubbed from a location."
@@ -142,8 +146,9 @@ impl<'a> Recorder<'a> {
                 self.report.done.entry((store, *outcome)).or_default().add(one.bytes);
             }
             End::Kept(keep) => {
-                self.report.kept.add(Some(&store), keep, one.bytes, &one.which);
-                log_kept(&self.report.kept, Some(&store), &one.which, keep);
+                let standing = self.memory.kept(location, &store, keep, self.clock.now());
+                self.report.kept.add(Some(&store), keep, one.bytes, &one.which, standing);
+                log_kept(&self.report.kept, Some(&store), &one.which, keep, standing);
             }
         }
     }
@@ -157,12 +162,12 @@ impl<'a> Recorder<'a> {
 }
 
 /// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
-/// Glance's own scrubber search for.
-pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep: &Keep) {
+/// Glance's own scrubber search for; what an earlier cycle has told already is told at DEBUG.
+pub(super) fn log_kept(kept: &Kept, store: Option<&StoreId>, one: &Example, keep: &Keep, standing: Standing) {
     let (word, store) = (keep.reason.as_str(), store.map_or("-", StoreId::as_str));
     let (image, location) = (one.image.as_ref().map_or("?", |image| &image.0), one.location);
     let detail = keep.detail.as_deref().unwrap_or("-");
-    if !keep.reason.is_failure() || kept.failures() > LOGGED {
+    if !keep.reason.is_failure() || standing != Standing::New || kept.news() > LOGGED {
         tracing::debug!(
             image_id = image, location_id = %location, store, outcome = word,
             "Location {location} of image {image} is kept: {word}: {detail}"
