@@ -40,7 +40,7 @@ impl BreakerPosition {
 
 /// What may be done with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum Permit {
     /// Make it.
     Ask,
     /// Make it, as the only one; its answer decides.
@@ -96,14 +96,14 @@ impl Breaker {
     }
 
     /// May a call be made?
-    pub(super) fn ask(&mut self, now: DateTime<Utc>, cycle: u32) -> Leave {
+    pub(super) fn ask(&mut self, now: DateTime<Utc>, cycle: u32) -> Permit {
         match self.position {
-            BreakerPosition::Closed => Leave::Ask,
-            BreakerPosition::HalfOpen => Leave::Wait,
-            BreakerPosition::Open if self.opened_in == cycle || self.is_open(now) => Leave::LeaveAlone,
+            BreakerPosition::Closed => Permit::Ask,
+            BreakerPosition::HalfOpen => Permit::Wait,
+            BreakerPosition::Open if self.opened_in == cycle || self.is_open(now) => Permit::LeaveAlone,
             BreakerPosition::Open => {
                 self.position = BreakerPosition::HalfOpen;
-                Leave::Probe
+                Permit::Probe
             }
         }
     }
@@ -184,30 +184,30 @@ mod tests {
         let mut breaker = Breaker::default();
         for heard in [Heard::Silence, Heard::Silence, Heard::Answer, Heard::Silence, Heard::Nothing, Heard::Silence] {
             assert_eq!(breaker.note(heard, false, noon(), 1, 0), None);
-            assert_eq!(breaker.ask(noon(), 1), Leave::Ask);
+            assert_eq!(breaker.ask(noon(), 1), Permit::Ask);
         }
         assert_eq!(breaker.note(Heard::Silence, false, noon(), 1, 0), Some(Change::Opened(after(30))));
-        assert_eq!(breaker.ask(noon(), 1), Leave::LeaveAlone);
+        assert_eq!(breaker.ask(noon(), 1), Permit::LeaveAlone);
     }
 
     #[test]
     fn it_stays_open_for_its_cycle_and_its_time() {
         let mut breaker = open();
-        assert_eq!(breaker.ask(after(3600), 1), Leave::LeaveAlone, "the cycle that opened it goes on");
-        assert_eq!(breaker.ask(after(29), 2), Leave::LeaveAlone);
-        assert_eq!(breaker.ask(after(30), 2), Leave::Probe);
+        assert_eq!(breaker.ask(after(3600), 1), Permit::LeaveAlone, "the cycle that opened it goes on");
+        assert_eq!(breaker.ask(after(29), 2), Permit::LeaveAlone);
+        assert_eq!(breaker.ask(after(30), 2), Permit::Probe);
         let mut set_back = open();
-        assert_eq!(set_back.ask(after(-86400), 2), Leave::Probe, "a clock that was set back prolongs nothing");
+        assert_eq!(set_back.ask(after(-86400), 2), Permit::Probe, "a clock that was set back prolongs nothing");
     }
 
     #[test]
     fn half_open_lets_one_call_through_at_a_time() {
         let mut breaker = open();
         let turns: Vec<_> = (0..64).map(|_| breaker.ask(after(31), 2)).collect();
-        assert_eq!(turns.iter().filter(|turn| **turn == Leave::Probe).count(), 1);
-        assert!(turns[1..].iter().all(|turn| *turn == Leave::Wait));
+        assert_eq!(turns.iter().filter(|turn| **turn == Permit::Probe).count(), 1);
+        assert!(turns[1..].iter().all(|turn| *turn == Permit::Wait));
         breaker.give_back();
-        assert_eq!([breaker.ask(after(31), 2), breaker.ask(after(31), 2)], [Leave::Probe, Leave::Wait]);
+        assert_eq!([breaker.ask(after(31), 2), breaker.ask(after(31), 2)], [Permit::Probe, Permit::Wait]);
     }
 
     #[test]
@@ -217,10 +217,10 @@ mod tests {
         assert_eq!(breaker.note(Heard::Silence, false, after(31), 2, 0), None, "an old call says nothing new");
         let until = after(40 + 51); // a minute, less the spread
         assert_eq!(breaker.note(Heard::Silence, true, after(40), 2, 0), Some(Change::Reopened(until)));
-        assert_eq!(breaker.ask(after(90), 3), Leave::LeaveAlone);
-        assert_eq!(breaker.ask(after(91), 3), Leave::Probe);
+        assert_eq!(breaker.ask(after(90), 3), Permit::LeaveAlone);
+        assert_eq!(breaker.ask(after(91), 3), Permit::Probe);
         assert_eq!(breaker.note(Heard::Answer, true, after(92), 3, 0), Some(Change::Closed));
-        assert_eq!(breaker.ask(after(92), 3), Leave::Ask);
+        assert_eq!(breaker.ask(after(92), 3), Permit::Ask);
         assert!(breaker.is_blank());
         // The next time begins with the shortest wait.
         breaker.note(Heard::Silence, false, noon(), 4, 0);
@@ -236,7 +236,7 @@ mod tests {
         probing.ask(after(30), 2);
         assert_eq!(probing.note(Heard::Answer, false, after(31), 2, 0), Some(Change::Closed));
         assert_eq!(probing.note(Heard::Silence, true, after(32), 2, 0), None, "its probe counts as any call now");
-        assert_eq!(probing.ask(after(32), 2), Leave::Ask);
+        assert_eq!(probing.ask(after(32), 2), Permit::Ask);
     }
 
     proptest! {
@@ -258,9 +258,9 @@ mod tests {
                     4 if !probe => cycle += 1,
                     _ => {
                         let leave = breaker.ask(now, cycle);
-                        prop_assert!(leave != Leave::Probe || !probe, "a second probe");
-                        prop_assert!(leave != Leave::Wait || probe, "waits for nobody");
-                        probe |= leave == Leave::Probe;
+                        prop_assert!(leave != Permit::Probe || !probe, "a second probe");
+                        prop_assert!(leave != Permit::Wait || probe, "waits for nobody");
+                        probe |= leave == Permit::Probe;
                     }
                 }
                 if let Some(until) = breaker.until() {
@@ -271,7 +271,7 @@ mod tests {
                 breaker.give_back();
             }
             let leave = breaker.ask(now + TimeDelta::minutes(10), cycle + 1);
-            prop_assert!(matches!(leave, Leave::Ask | Leave::Probe), "{leave:?}");
+            prop_assert!(matches!(leave, Permit::Ask | Permit::Probe), "{leave:?}");
         }
     }
 }

@@ -98,12 +98,7 @@ struct Queue<'a> {
 impl<'a> Queue<'a> {
     fn new(ids: &'a [LocationId], pace: Pace) -> Self {
         let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        Self {
-            portions: ids.chunks(look_ahead),
-            unread: ids.len(),
-            waiting: VecDeque::new(),
-            left_alone: 0,
-        }
+        Self { portions: ids.chunks(look_ahead), unread: ids.len(), waiting: VecDeque::new(), left_alone: 0 }
     }
 
     /// The next call that may be made now.

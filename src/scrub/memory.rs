@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::breaker::{Breaker, BreakerPosition, Change, Leave};
+use super::breaker::{Breaker, BreakerPosition, Change, Permit};
 use super::plan::{self, Keep, Reason};
 use super::retry::{self, Attempt, Chance, Standing};
 use super::silence::{CALLS, Heard, Silence};
@@ -107,7 +107,10 @@ impl Memory {
         let silent = Reason::Outcome(Outcome::Unavailable);
         locations.known.values_mut().filter(|known| known.reason == silent).for_each(Attempt::wait_no_longer);
         drop(locations);
-        self.lock_breakers().values_mut().flat_map(BTreeMap::values_mut).for_each(|breaker| breaker.wait_no_longer(now));
+        self.lock_breakers()
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .for_each(|breaker| breaker.wait_no_longer(now));
     }
 
     /// Forgets everything: the next cycle tries all, and tells all.
@@ -231,15 +234,15 @@ impl Memory {
     pub(super) fn turn(&self, store: &StoreId, container: &str, now: DateTime<Utc>) -> Turn<'_> {
         let mut breakers = self.lock_breakers();
         let breaker = breakers.get_mut(store).and_then(|containers| containers.get_mut(container));
-        let leave = breaker.map_or(Leave::Ask, |breaker| breaker.ask(now, self.cycle()));
-        match leave {
-            Leave::Ask => Turn::Ask(None),
-            Leave::Probe => {
+        let permit = breaker.map_or(Permit::Ask, |breaker| breaker.ask(now, self.cycle()));
+        match permit {
+            Permit::Ask => Turn::Ask(None),
+            Permit::Probe => {
                 let (store, container) = (store.clone(), container.to_owned());
                 Turn::Ask(Some(Probe { memory: self, store, container }))
             }
-            Leave::Wait => Turn::Wait,
-            Leave::LeaveAlone => Turn::LeaveAlone,
+            Permit::Wait => Turn::Wait,
+            Permit::LeaveAlone => Turn::LeaveAlone,
         }
     }
 

@@ -114,7 +114,8 @@ fn it_is_bounded() {
 fn a_new_config_lets_try_what_hung_on_the_old_one() {
     let memory = memory();
     let outcomes = [Outcome::NoStore, Outcome::Forbidden, Outcome::Malformed, Outcome::Undecryptable];
-    for (id, outcome) in (0..).zip(outcomes.into_iter().chain([Outcome::InUse, Outcome::Failed, Outcome::Unavailable])) {
+    for (id, outcome) in (0..).zip(outcomes.into_iter().chain([Outcome::InUse, Outcome::Failed, Outcome::Unavailable]))
+    {
         memory.kept(LocationId(id), &store(), &keep(outcome, "-"), noon());
     }
     silent(&memory, "pool", 3);
