@@ -6,7 +6,8 @@
 //! it again, for longer. So a container that is down costs one call in a cycle, however many calls a lane has room for.
 //!
 //! The others wait, rather than being left for the next cycle, because that cycle may be a night away: a store that was
-//! down in one night would lose the next one as well. The wait is bounded, as every call to a store is.
+//! down in one night would lose the next one as well. The wait is bounded, as every call to a store is; what lies
+//! elsewhere in the same store goes on meanwhile, as far as the lane has looked ahead.
 //!
 //! Rejected: probing again within the cycle that opened it. Its lane has nothing left to wait for by then.
 
