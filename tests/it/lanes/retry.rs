@@ -78,7 +78,7 @@ impl Daemon {
     fn cycle(&self) -> CycleReport {
         self.log.0.lock().unwrap().clear();
         let stop = CancellationToken::new();
-        let cycle = async { tokio::time::timeout(Duration::from_secs(50), self.scrubber.cycle(&(), &stop)).await };
+        let cycle = async { tokio::time::timeout(Duration::from_secs(300), self.scrubber.cycle(&(), &stop)).await };
         let run = || self.runtime.block_on(cycle).expect("the cycle hangs");
         let report = tracing::subscriber::with_default(tracing_subscriber::registry().with(self.log.clone()), run);
         assert!(report.failure.is_none(), "{:?}", report.failure);
