@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::location::Keyring;
 use crate::observe::audit_log::AuditLog;
 use crate::observe::status::Status;
-use crate::scrub::{self, CycleReport, Observer, Scrubber, Settings, Several, SystemClock};
+use crate::scrub::{self, CycleReport, Memory, Observer, Scrubber, Settings, Several, SystemClock};
 use crate::store;
 
 /// What a cycle needs, and what it leaves for the next one.
@@ -19,6 +19,7 @@ pub(super) struct Attempt {
     pub config: Arc<Config>,
     /// Where the database has answered before, under this very config.
     pub scrubber: Option<Arc<Scrubber>>,
+    pub memory: Arc<Memory>,
     pub status: Arc<Status>,
     pub audit_log: Option<Arc<AuditLog>>,
     pub stop: CancellationToken,
@@ -53,6 +54,7 @@ impl Attempt {
             keys,
             settings: Settings::of(&self.config, false),
             clock: Box::new(SystemClock),
+            memory: Arc::clone(&self.memory),
         });
         self.scrubber = Some(Arc::clone(&scrubber));
         Ok(scrubber)

@@ -37,7 +37,7 @@ use crate::observe::audit_log::AuditLog;
 use crate::observe::metrics::MetricsError;
 use crate::observe::server::{ServerHandle, serve};
 use crate::observe::status::Status;
-use crate::scrub::{CycleReport, Observer, SystemClock};
+use crate::scrub::{CycleReport, Memory, Observer, SystemClock};
 
 /// How long the first connection may hold up the start. A slow database is waited for afterwards.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -102,6 +102,7 @@ impl Daemon {
         let next = Attempt {
             config: Arc::clone(&config),
             scrubber: None,
+            memory: Arc::new(Memory::default()),
             status: Arc::clone(&status),
             audit_log: None,
             stop: CancellationToken::new(),
@@ -380,6 +381,7 @@ impl Daemon {
         self.rhythm = rhythm(&config);
         self.next =
             Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
+        self.next.memory.config_changed();
         self.introduce(&config);
         if self.running.is_none() {
             let (now, clock) = (Instant::now(), Utc::now());
