@@ -11,9 +11,10 @@ use super::summary;
 use crate::catalog::{self, CatalogError, Ledger};
 use crate::config::{Config, DatabaseConfig};
 use crate::exit::Exit;
+use crate::observe::audit_log::AuditLog;
 use crate::observe::output::{Format, OutputError};
 use crate::observe::terminal::Terminal;
-use crate::scrub::{self, CycleReport, Memory, Scrubber, Settings, SystemClock};
+use crate::scrub::{self, CycleReport, Memory, Observer, Scrubber, Settings, Several, SystemClock};
 use crate::store;
 
 /// Scrubs once. SIGINT and SIGTERM end the cycle in order; a second one ends it at once.
@@ -25,14 +26,20 @@ pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, ter
             return exit;
         }
     };
+    let audit_log = match config.scrubber.audit_log.as_deref().map(AuditLog::open_or_say).transpose() {
+        Ok(audit_log) => audit_log,
+        Err(words) => {
+            tracing::error!("{words}");
+            return Exit::Config;
+        }
+    };
     let stop = CancellationToken::new();
     let first_signal = OnceLock::new();
-    let bar = Bar::new(terminal);
+    let cycle = cycle(&scrubber, audit_log.as_ref(), terminal, &stop);
     let report = tokio::select! {
-        report = scrubber.cycle(&bar, &stop) => report,
+        report = cycle => report,
         exit = second_signal(&stop, &first_signal) => return exit,
     };
-    drop(bar);
     match &report.failure {
         None => tracing::info!("Cycle {} finished: {report}", report.cycle),
         Some(error) => tracing::error!("The cycle ended early: {error} (cycle {}: {report})", report.cycle),
@@ -46,6 +53,20 @@ pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, ter
         tracing::warn!("The summary could not be printed: {error}");
     }
     exit_of(&report, first_signal.into_inner())
+}
+
+/// One cycle with a bar, which is gone when it returns.
+async fn cycle(
+    scrubber: &Scrubber,
+    audit_log: Option<&AuditLog>,
+    terminal: &Terminal,
+    stop: &CancellationToken,
+) -> CycleReport {
+    let bar = Bar::new(terminal);
+    // What is under way is the first one's to show.
+    let mut observers: Vec<&dyn Observer> = vec![&bar];
+    observers.extend(audit_log.map(|log| log as &dyn Observer));
+    scrubber.cycle(&Several(&observers), stop).await
 }
 
 async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, String)> {

@@ -77,7 +77,6 @@ struct Daemon {
     invocation: Invocation,
     /// `[scrubber] listen`, while it is served.
     server: Option<ServerHandle>,
-    audit_log: Option<Arc<AuditLog>>,
     next: Attempt,
     rhythm: Rhythm,
     status: Arc<Status>,
@@ -110,7 +109,6 @@ impl Daemon {
         Self {
             invocation,
             server: None,
-            audit_log: None,
             next,
             rhythm: rhythm(&config),
             status,
@@ -147,13 +145,9 @@ impl Daemon {
     fn open_windows(&mut self) -> Result<(), (Exit, String)> {
         let config = Arc::clone(&self.next.config);
         if let Some(path) = &config.scrubber.audit_log {
-            let opened = AuditLog::open(path).map_err(|error| {
-                (
-                    Exit::Config,
-                    format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display()),
-                )
-            })?;
-            self.take_audit_log(Arc::new(opened));
+            let log = Arc::new(AuditLog::open_or_say(path).map_err(|words| (Exit::Config, words))?);
+            self.status.audit_log(Arc::clone(&log));
+            self.next.audit_log = Some(log);
         }
         if let Some(listen) = &config.scrubber.listen {
             let server = serve(listen, Arc::clone(&self.status)).map_err(|error| (Exit::Config, error.to_string()))?;
@@ -161,12 +155,6 @@ impl Daemon {
             self.server = Some(server);
         }
         Ok(())
-    }
-
-    fn take_audit_log(&mut self, log: Arc<AuditLog>) {
-        self.status.audit_log(Arc::clone(&log));
-        self.next.audit_log = Some(Arc::clone(&log));
-        self.audit_log = Some(log);
     }
 
     async fn work(&mut self, mut signals: Signals) -> Exit {
@@ -353,7 +341,7 @@ impl Daemon {
     /// Reads the config again. A running cycle goes on with the old one.
     fn reload(&mut self) {
         notify::reloading();
-        if let Some(Err(error)) = self.audit_log.as_ref().map(|log| log.reopen()) {
+        if let Some(Err(error)) = self.next.audit_log.as_ref().map(|log| log.reopen()) {
             tracing::error!("The audit log could not be opened anew: {error}");
         }
         match load(&self.invocation) {

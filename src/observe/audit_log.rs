@@ -76,6 +76,15 @@ impl AuditLog {
         Ok(Self { path, state: Mutex::new(state), lost: AtomicU64::new(0) })
     }
 
+    /// [`Self::open`], with words for an operator in place of the error.
+    ///
+    /// # Errors
+    /// Which file cannot be written, and why.
+    pub fn open_or_say(path: &Path) -> Result<Self, String> {
+        let words = |error| format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display());
+        Self::open(path).map_err(words)
+    }
+
     /// Opens the file anew, after it was moved away. Goes on with the one at hand where that fails.
     ///
     /// # Errors
