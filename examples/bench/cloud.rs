@@ -1,16 +1,11 @@
-//! What is in the database and in the data directory, as a function of a number: no contestant has to be told, and a
-//! refill is the same again.
+//! What is in the database and in the store, as a function of a number: no contestant has to be told, and a refill is the
+//! same again.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::database::Database;
-
-/// Bytes of a file: one block. Larger ones would measure the file system's freeing of blocks, not a scrubber.
-pub const FILE_SIZE: usize = 4096;
 
 /// What an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +38,10 @@ pub enum After {
 
 pub struct Cloud {
     pub counts: Counts,
-    pub data: PathBuf,
+    /// Bytes of an image.
+    pub size: u64,
+    /// What an image's location has before the image's id, and behind it.
+    pub location: [String; 2],
 }
 
 /// One image with one location.
@@ -55,10 +53,6 @@ pub struct Image {
 }
 
 impl Cloud {
-    pub fn new(counts: Counts, data: PathBuf) -> Self {
-        Self { counts, data }
-    }
-
     /// All images, the states evenly mixed.
     pub fn images(&self) -> impl Iterator<Item = Image> {
         let Counts { due, waiting, gone, living } = self.counts;
@@ -70,29 +64,15 @@ impl Cloud {
         })
     }
 
-    pub fn file(&self, image: &Image) -> PathBuf {
-        self.data.join(&image.id)
+    pub fn location(&self, image: &Image) -> String {
+        let [before, behind] = &self.location;
+        format!("{before}{}{behind}", image.id)
     }
 
-    /// Puts every image's file there, and waits until it is on the disk: nobody shall pay for another's writes.
-    pub fn make_files(&self) -> Result<()> {
-        fs::remove_dir_all(&self.data)?;
-        fs::create_dir(&self.data)?;
-        for image in self.images().filter(|image| image.state != State::Gone) {
-            fs::write(self.file(&image), [b'x'; FILE_SIZE])?;
-        }
-        Ok(rustix::fs::syncfs(fs::File::open(&self.data)?)?)
-    }
-
-    /// Whether exactly the files of due images are gone.
-    pub fn verify_files(&self) -> Result<()> {
-        let found = names(&self.data)?;
+    /// The ids of the images whose data a scrubber leaves alone.
+    pub fn staying(&self) -> HashSet<String> {
         let stays = |image: &Image| matches!(image.state, State::Living | State::Waiting);
-        let expected: HashSet<_> = self.images().filter(stays).map(|image| image.id).collect();
-        let (left, lost) = (found.difference(&expected).count(), expected.difference(&found).count());
-        ensure!(left == 0, "{left} files of due images are still there");
-        ensure!(lost == 0, "{lost} files are gone that had to stay");
-        Ok(())
+        self.images().filter(stays).map(|image| image.id).collect()
     }
 
     /// Whether every row is in the state that Glance's own scrubber would have left it in.
@@ -117,9 +97,12 @@ impl Cloud {
     }
 }
 
-fn names(dir: &Path) -> Result<HashSet<String>> {
-    let name = |entry: fs::DirEntry| entry.file_name().into_string().ok().context("a file name that is no text");
-    fs::read_dir(dir)?.map(|entry| name(entry?)).collect()
+/// Whether the data that is left is that of the images that had to stay.
+pub fn compare(what: &str, found: &HashSet<String>, staying: &HashSet<String>) -> Result<()> {
+    let (left, lost) = (found.difference(staying).count(), staying.difference(found).count());
+    ensure!(left == 0, "{left} {what} of due images are still there");
+    ensure!(lost == 0, "{lost} {what} are gone that had to stay");
+    Ok(())
 }
 
 /// Takes each state's share of the places evenly, one state after the other; who is left is due.

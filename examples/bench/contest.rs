@@ -1,13 +1,14 @@
 //! `--mode scrub`: the floor, this scrubber and a peer do the same work.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::Bench;
-use crate::cloud::After;
+use crate::cloud::{After, Counts};
 use crate::database::Statements;
+use crate::files;
 use crate::fill::{Detail, fill};
 use crate::measure::{self, Usage, median};
 use crate::table::{note, print, say};
@@ -31,7 +32,7 @@ struct Round {
 type Standing = Result<(Usage, Option<Statements>)>;
 
 pub async fn run(bench: &Bench<'_>) -> Result<()> {
-    bench.write_config()?;
+    bench.write_file_config()?;
     let mut contestants = vec![Contestant::Floor, Contestant::Scrubber];
     contestants.extend(bench.args.peer.as_ref().map(|_| Contestant::Peer));
     let mut results: Vec<Result<Vec<Round>>> = contestants.iter().map(|_| Ok(Vec::new())).collect();
@@ -55,7 +56,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<()> {
 /// Refills, runs, verifies. The inner error is the contestant's.
 async fn one_round(bench: &Bench<'_>, contestant: Contestant) -> Result<Result<Round>> {
     fill(&bench.cloud, &bench.place, Detail::All).await?;
-    bench.cloud.make_files()?;
+    files::make(&bench.cloud, &bench.data)?;
     let mut database = bench.place.connect().await?;
     let before = database.statements().await;
     let usage = match measure::run(&contestant.command(bench)?, Stdio::null(), bench.home)? {
@@ -64,7 +65,7 @@ async fn one_round(bench: &Bench<'_>, contestant: Contestant) -> Result<Result<R
     };
     let after = database.statements().await;
     let statements = before.zip(after).map(|(before, after)| after.since(before));
-    let files = bench.cloud.verify_files();
+    let files = files::verify(&bench.cloud, &bench.data);
     let rows = bench.cloud.verify_rows(&mut database, After::Scrubbing).await;
     database.close().await?;
     Ok(files.and(rows).map(|()| Round { usage, statements }))
@@ -84,38 +85,50 @@ impl Contestant {
         Ok(match self {
             Self::Floor => {
                 let mut floor = Command::new(std::env::current_exe()?);
-                floor.args(["--be-the-floor", "--database", bench.place.url(), "--dir"]).arg(&bench.cloud.data);
-                floor.args(["--images", &bench.args.images.to_string(), "--due", &bench.cloud.counts.due.to_string()]);
+                floor.args(["--be-the-floor", "--database", bench.place.url(), "--dir"]).arg(&bench.data);
+                let Counts { due, waiting, .. } = bench.cloud.counts;
+                floor.args(["--images", &(due + waiting).to_string(), "--due", &due.to_string()]);
                 floor
             }
-            Self::Scrubber => {
-                let mut scrubber = Command::new(&bench.binary);
-                scrubber.arg("--once").arg("--config-file").arg(bench.config_file());
-                scrubber
-            }
-            Self::Peer => {
-                let words = bench.args.peer.as_deref().context("no --peer")?;
-                let mut peer = Command::new("sh");
-                peer.arg("-c").arg(format!("{words} --config-file '{}'", bench.config_file().display()));
-                peer
-            }
+            Self::Scrubber => bench.scrubber(),
+            Self::Peer => bench.peer()?,
         })
     }
 }
 
 impl Bench<'_> {
-    pub fn config_file(&self) -> std::path::PathBuf {
+    /// This scrubber, once.
+    pub fn scrubber(&self) -> Command {
+        let mut scrubber = Command::new(&self.binary);
+        scrubber.arg("--once").arg("--config-file").arg(self.config_file());
+        scrubber
+    }
+
+    /// The other one.
+    pub fn peer(&self) -> Result<Command> {
+        let words = self.args.peer.as_deref().context("no --peer")?;
+        let mut peer = Command::new("sh");
+        peer.arg("-c").arg(format!("{words} --config-file '{}'", self.config_file().display()));
+        Ok(peer)
+    }
+
+    pub fn config_file(&self) -> PathBuf {
         self.home.join("glance-scrubber.conf")
     }
 
-    /// A config that every version of Glance's scrubber reads too. Its directory is ours alone: the URL has a password.
-    pub fn write_config(&self) -> Result<()> {
-        let (url, data): (_, &Path) = (self.place.url().replace('$', "$$"), &self.cloud.data);
-        let config = format!(
-            "[DEFAULT]\ndelayed_delete = True\nscrub_time = 86400\n[database]\nconnection = {url}\n[glance_store]\n\
-             stores = file\ndefault_store = file\nfilesystem_store_datadir = {}\n",
-            data.display()
-        );
+    pub fn write_file_config(&self) -> Result<()> {
+        self.write_config(&format!(
+            "[glance_store]\nstores = file\ndefault_store = file\nfilesystem_store_datadir = {}\n",
+            self.data.display()
+        ))
+    }
+
+    /// A config that every version of Glance's scrubber reads too, with `rest` behind it. Its directory is ours alone: the
+    /// URL has a password.
+    pub fn write_config(&self, rest: &str) -> Result<()> {
+        let url = self.place.url().replace('$', "$$");
+        let config =
+            format!("[DEFAULT]\ndelayed_delete = True\nscrub_time = 86400\n[database]\nconnection = {url}\n{rest}");
         Ok(std::fs::write(self.config_file(), config)?)
     }
 }

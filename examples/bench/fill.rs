@@ -8,7 +8,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::cloud::{Cloud, FILE_SIZE, Image, State, scatter};
+use crate::cloud::{Cloud, Image, State, scatter};
 use crate::database::{Database, Place};
 
 /// Images in one statement: some 300 kB, well below what a server takes by default.
@@ -94,7 +94,7 @@ fn rows(cloud: &Cloud, image: &Image, now: DateTime<Utc>) -> [String; 4] {
     let (updated, deleted_at) = at.map_or((created.clone(), "NULL".to_owned()), |at| (text(at), text(at)));
     let times = format!("{created}, {updated}, {deleted_at}, {}", at.is_some());
     let (owner, hash) = (scatter(number % 50), scatter(number ^ 0xface));
-    let file = cloud.file(image);
+    let (size, location) = (cloud.size, cloud.location(image));
     let mut properties = String::new();
     for (name, value) in [("os_distro", "debian"), ("hw_disk_bus", "virtio")] {
         // A String takes everything.
@@ -102,10 +102,10 @@ fn rows(cloud: &Cloud, image: &Image, now: DateTime<Utc>) -> [String; 4] {
     }
     [
         format!(
-            "('{id}', 'image {number}', {FILE_SIZE}, '{status}', {times}, 'raw', 'bare', '{hash:032x}', \
+            "('{id}', 'image {number}', {size}, '{status}', {times}, 'raw', 'bare', '{hash:032x}', \
              '{owner:032x}', 0, 0, false, 'shared', false, 'sha512', '{hash:0128x}'),"
         ),
-        format!("({number}, '{id}', 'file://{}', {times}, '{{}}', '{status}'),", file.display()),
+        format!("({number}, '{id}', '{location}', {times}, '{{}}', '{status}'),"),
         properties,
         format!("('{id}', 'tag', {times}),"),
     ]

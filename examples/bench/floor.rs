@@ -3,16 +3,19 @@
 //! It knows beforehand what is due, looks at nothing and checks nothing. A process of its own, like the other
 //! contestants, so that starting and connecting are measured for all of them or for none.
 
+use std::path::Path;
+
 use anyhow::Result;
 use chrono::Utc;
 
 use crate::cloud::{Cloud, Image, State};
 use crate::database::Database;
+use crate::files;
 
 /// Rows in one statement.
 const ROWS: usize = 1000;
 
-pub async fn run(cloud: &Cloud, url: &str) -> Result<()> {
+pub async fn run(cloud: &Cloud, dir: &Path, url: &str) -> Result<()> {
     let mut database = Database::connect(url).await?;
     let mut due = cloud.images().filter(|image| image.state == State::Due);
     loop {
@@ -21,7 +24,7 @@ pub async fn run(cloud: &Cloud, url: &str) -> Result<()> {
             break;
         }
         for image in &page {
-            std::fs::remove_file(cloud.file(image))?;
+            std::fs::remove_file(files::file(dir, image))?;
         }
         for statement in updates(&page) {
             database.execute(statement).await?;

@@ -7,13 +7,19 @@
 //! is filled and emptied again and again, so one that holds images is refused. Needs GNU time (Debian: `time`), and a
 //! server that nobody else uses, because its statements are counted. The temporary directory decides what an unlink
 //! costs: name one on the file system in question with `--dir`.
+//!
+//! `cargo run --release --example bench -- --store rbd --ceph-conf FILE --pool NAME --user NAME [--peer COMMAND]`
+//!
+//! The same on a Ceph cluster, whose pool is filled and emptied too; see `rbd/mod.rs`.
 
 mod cloud;
 mod contest;
 mod database;
+mod files;
 mod fill;
 mod floor;
 mod measure;
+mod rbd;
 mod table;
 mod watch;
 
@@ -28,9 +34,9 @@ use database::Place;
 
 #[derive(Parser)]
 struct Args {
-    /// Images in the state that the mode is about
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    images: u64,
+    /// Images in the state that the mode is about (default: 10000; with --store rbd 200)
+    #[arg(long, value_name = "N")]
+    images: Option<u64>,
     /// Of these, so many are due, the others have to wait (scrub and dry-run; default: all)
     #[arg(long, value_name = "N")]
     due: Option<u64>,
@@ -52,12 +58,25 @@ struct Args {
     /// What is measured
     #[arg(long, value_enum, default_value_t = Mode::Scrub)]
     mode: Mode,
+    /// Where the images' data is
+    #[arg(long, value_enum, default_value_t = Store::File)]
+    store: Store,
     /// The glance-scrubber to measure (default: the one built beside this program)
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     /// Be the floor: do the least, with the data directory that --dir names
     #[arg(long, hide = true)]
     be_the_floor: bool,
+    #[command(flatten)]
+    rbd: rbd::Args,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A directory
+    File,
+    /// A pool of a Ceph cluster; in mode scrub only
+    Rbd,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,19 +96,22 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     if args.be_the_floor {
         let url = args.database.as_deref().context("the floor needs --database")?;
-        return floor::run(&Cloud::new(counts(&args)?, args.dir.clone()), url).await;
+        return floor::run(&files::cloud(counts(&args)?, &args.dir), &args.dir, url).await;
     }
     ensure!(args.runs > 0, "--runs must be at least 1");
+    ensure!(args.store == Store::File || args.mode == Mode::Scrub, "--store rbd has no other mode than scrub");
     let home = tempfile::Builder::new().prefix("scrubber-bench-").tempdir_in(&args.dir)?;
     let data = home.path().join("images");
     std::fs::create_dir(&data)?;
     let place = Place::new(args.database.as_deref(), args.schema.as_deref(), home.path())?;
     place.prepare().await?;
     let binary = binary(args.binary.as_deref())?;
-    let bench = Bench { cloud: Cloud::new(counts(&args)?, data), place, binary, home: home.path(), args: &args };
-    let result = match args.mode {
-        Mode::Scrub => contest::run(&bench).await,
-        Mode::DryRun | Mode::Idle | Mode::Pending => watch::run(&bench).await,
+    let cloud = files::cloud(counts(&args)?, &data);
+    let bench = Bench { cloud, data, place, binary, home: home.path(), args: &args };
+    let result = match (args.store, args.mode) {
+        (Store::Rbd, _) => rbd::run(&bench).await,
+        (Store::File, Mode::Scrub) => contest::run(&bench).await,
+        (Store::File, Mode::DryRun | Mode::Idle | Mode::Pending) => watch::run(&bench).await,
     };
     // Also after a failure: the next run wants it empty.
     bench.place.empty().await?;
@@ -99,6 +121,7 @@ async fn main() -> Result<()> {
 /// All that a mode needs.
 struct Bench<'a> {
     cloud: Cloud,
+    data: PathBuf,
     place: Place,
     binary: PathBuf,
     home: &'a Path,
@@ -106,7 +129,8 @@ struct Bench<'a> {
 }
 
 fn counts(args: &Args) -> Result<Counts> {
-    let (images, due) = (args.images, args.due.unwrap_or(args.images));
+    let images = args.images.unwrap_or(if args.store == Store::Rbd { 200 } else { 10_000 });
+    let due = args.due.unwrap_or(images);
     ensure!(images > 0 && due <= images, "--images must be at least 1, and --due not more than it");
     let none = Counts { due: 0, waiting: 0, gone: 0, living: (images / 10).max(1) };
     Ok(match args.mode {

@@ -23,7 +23,7 @@ use crate::table::{note, print, say};
 use crate::{Bench, Mode};
 
 pub async fn run(bench: &Bench<'_>) -> Result<()> {
-    bench.write_config()?;
+    bench.write_file_config()?;
     let peer = bench.args.peer.as_ref().filter(|_| bench.args.mode != Mode::DryRun).map(|_| Contestant::Peer);
     note("filling");
     // A peer may read what our own scrubber does not.
@@ -53,7 +53,8 @@ async fn watch(bench: &Bench<'_>, contestant: Contestant) -> Result<[String; 7]>
         if bench.args.mode == Mode::DryRun {
             // One line has the heads.
             let rows = (BufReader::new(File::open(&output)?).split(b'\n').count() as u64).saturating_sub(1);
-            ensure!(rows == bench.args.images, "{rows} rows were listed, not {}", bench.args.images);
+            let pending = bench.cloud.counts.due + bench.cloud.counts.waiting;
+            ensure!(rows == pending, "{rows} rows were listed, not {pending}");
             listed = Some(rows);
         }
     }

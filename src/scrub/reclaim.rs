@@ -11,8 +11,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Approval, Reclaimable};
+use super::observer::Observer;
 use super::patience;
 use super::plan::Policy;
+use super::pulse::{Pulse, UnderWay};
 use super::report::{CycleReport, TrashTally};
 use super::shared::{DueData, SharedData};
 use super::survey::PAGE;
@@ -26,16 +28,29 @@ pub(super) struct Reclaim<'a> {
     pub approval: &'a Approval,
     pub stop: &'a CancellationToken,
     pub patience: Duration,
+    pub observer: &'a dyn Observer,
+    pub under_way: UnderWay,
 }
 
 impl Reclaim<'_> {
     /// Goes through the trash of every store.
     pub(super) async fn run(&self, report: &mut CycleReport) -> Result<(), CatalogError> {
+        let mut is_ready = false;
         for store in self.policy.stores.all() {
             if self.stop.is_cancelled() {
                 break;
             }
-            match store.trash().await {
+            if !store.has_trash() {
+                continue;
+            }
+            if !is_ready {
+                // The survey of a cycle in which nothing is due asks no store.
+                self.policy.stores.prepare().await;
+                is_ready = true;
+            }
+            let listed = store.trash().await;
+            self.observer.alive();
+            match listed {
                 Ok(items) if items.is_empty() => {}
                 Ok(items) => {
                     let tally = self.empty(store.as_ref(), items).await?;
@@ -88,8 +103,8 @@ impl Reclaim<'_> {
         self.catalog.living(self.policy.horizon, see).await?;
         if living.unreadable > 0 {
             tracing::warn!(
-                "The trash of store {store} is left alone: {} locations of living images cannot be decrypted, and might \
-                 point to what lies in it",
+                "The trash of store {store} is left alone: what {} locations of living images point to is unknown, and \
+                 they might need what lies in it",
                 living.unreadable
             );
             return Ok(None);
@@ -103,7 +118,9 @@ impl Reclaim<'_> {
         let images: HashMap<_, _> = rows.iter().map(|(image, lives)| (image.id.0.as_str(), (image, *lives))).collect();
         let release = |item: &TrashItem| {
             let (image, lives) = images.get(item.name.as_str())?;
-            self.approval.release(item.clone(), image, *lives, needed)
+            // None of the plan's bytes, but a sign of life.
+            let pulse = Pulse::of(0, &self.under_way);
+            Some(self.approval.release(item.clone(), image, *lives, needed)?.watched(pulse))
         };
         Ok(page.iter().filter_map(release).collect())
     }

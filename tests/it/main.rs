@@ -8,6 +8,7 @@ mod golden;
 mod lanes;
 mod observe;
 mod probe;
+mod rbd;
 mod real_glance;
 mod scrub_once;
 mod support;

@@ -219,9 +219,10 @@ impl Key {
             ("rados_connect", Errno::ENOENT) => {
                 (Outcome::Unavailable, "its keyring or a file that the config names is missing or may not be read")
             }
-            (_, Errno::EACCES | Errno::EPERM) => {
-                (Outcome::Forbidden, "the monitors do not know the user, or the key in its keyring is wrong")
-            }
+            (_, Errno::EACCES | Errno::EPERM) => (
+                Outcome::Forbidden,
+                "the monitors do not know the user, or the key in its keyring is wrong, or there is no keyring",
+            ),
             (_, Errno::ETIMEDOUT) => (Outcome::Unavailable, "its monitors do not answer"),
             _ => (Outcome::Unavailable, "see Ceph's own log"),
         };

@@ -79,13 +79,21 @@ pub(super) fn unlink(pool: &Pool, job: &Job, watch: &Watch) -> Result<Look, Ende
 
 /// Removes the image. `pulse` hears how far it is.
 pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: &Pulse) -> Result<Answer, Ended> {
-    if !watch.goes_on() {
-        return Err(given_up());
+    let remove = || {
+        if !watch.goes_on() {
+            return Err(given_up());
+        }
+        Ok(pool.remove(&job.address.image, |done, total| {
+            pulse.tell(done, total);
+            watch.goes_on()
+        }))
+    };
+    let mut removed = remove()?;
+    if is_not_found(&removed) && is_there(pool, job, watch)? {
+        // librbd lists what it removes in the pool's trash, and cannot make that list in a full pool that has none yet.
+        pool.make_trash().map_err(|error| job.ended(&error))?;
+        removed = remove()?;
     }
-    let removed = pool.remove(&job.address.image, |done, total| {
-        pulse.tell(done, total);
-        watch.goes_on()
-    });
     let Err(error) = removed else { return Ok(Answer::plain(Outcome::Deleted)) };
     match error.errno {
         Errno::ENOENT => missing(pool, job, watch),
@@ -93,6 +101,21 @@ pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: 
         Errno::EBUSY => Err(Ended::With(in_use(format!("it is open elsewhere ({error})")))),
         Errno::ECANCELED => Err(given_up()),
         _ => Err(job.ended(&error)),
+    }
+}
+
+fn is_not_found(answer: &Result<(), CallError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.errno == Errno::ENOENT)
+}
+
+fn is_there(pool: &Pool, job: &Job, watch: &Watch) -> Result<bool, Ended> {
+    if !watch.goes_on() {
+        return Err(given_up());
+    }
+    match pool.open(&job.address.image, Access::ReadOnly) {
+        Ok(_) => Ok(true),
+        Err(CallError { errno: Errno::ENOENT, .. }) => Ok(false),
+        Err(error) => Err(job.ended(&error)),
     }
 }
 
