@@ -217,9 +217,9 @@ mod tests {
     /// Writes lines as the log does, and says what stands on the disk.
     fn written(rooms: &[usize]) -> String {
         let (mut disk, mut torn) = (Disk(Vec::new(), rooms.to_vec()), false);
-        for number in 0..rooms.len() {
+        for (number, room) in rooms.iter().enumerate() {
             let line = format!("{}line {number}\n", if torn { "\n" } else { "" });
-            let whole = rooms[number] >= line.len();
+            let whole = *room >= line.len();
             assert_eq!(put(&mut disk, line.as_bytes(), &mut torn).is_ok(), whole);
         }
         String::from_utf8(disk.0).unwrap()
