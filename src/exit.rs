@@ -19,6 +19,10 @@ pub enum Exit {
     Config,
     /// The database cannot be reached or used.
     Database,
+    /// Another daemon holds the pid file's lock (EX_TEMPFAIL of sysexits.h).
+    Locked,
+    /// A daemon went into the background; this is what its start ended in.
+    Detached(u8),
     /// Stopped by SIGINT, in order.
     Interrupted,
     /// Stopped by SIGTERM, in order.
@@ -36,6 +40,8 @@ impl Exit {
             Self::Refused => 4,
             Self::Config => 5,
             Self::Database => 6,
+            Self::Locked => 75,
+            Self::Detached(code) => code,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

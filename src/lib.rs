@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod config;
+mod daemon;
 pub mod exit;
 pub mod location;
 pub mod observe;

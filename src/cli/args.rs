@@ -11,7 +11,8 @@ use crate::observe::output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "glance-scrubber", disable_version_flag = true, infer_long_args = true, args_override_self = true)]
 #[command(after_help = "Exit codes: 0 clean, 1 unexpected, 2 usage, 3 something stays pending after a failure, \
-                        4 a guard refused, 5 configuration, 6 database, 130/143 interrupted.")]
+                        4 a guard refused, 5 configuration, 6 database, 75 another daemon has the pid file, 130/143 \
+                        interrupted.")]
 pub(super) struct Args {
     /// Read this configuration file at this point of the command line (may be repeated)
     #[arg(long, value_name = "PATH", action = ArgAction::Append)]
@@ -38,9 +39,17 @@ pub(super) struct Args {
     #[arg(long, group = "action")]
     pub check: bool,
 
-    /// Run as a long-running process
+    /// Run as a long-running process, in the foreground: a cycle every wakeup_time seconds
     #[arg(short = 'D', long, group = "action")]
     pub daemon: bool,
+
+    /// Run as a long-running process in the background; ends when that is ready, or with its exit code
+    #[arg(long, conflicts_with_all = ["once", "check", "dry_run", "restore", "nodaemon"])]
+    pub detach: bool,
+
+    /// Lock this file for as long as the daemon lives, and write its pid into it
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["once", "check", "dry_run", "restore", "nodaemon"])]
+    pub pid_file: Option<PathBuf>,
 
     /// The inverse of --daemon
     #[arg(long, conflicts_with = "daemon")]
@@ -104,6 +113,14 @@ pub(super) struct Args {
     #[arg(long = "shell_completion", alias = "shell-completion", value_name = "SHELL", exclusive = true)]
     pub shell_completion: Option<clap_complete::Shell>,
 
+    /// Print a configuration file with every option and its default, and exit
+    #[arg(long, exclusive = true)]
+    pub print_sample_config: bool,
+
+    /// Print the manual page and exit
+    #[arg(long, exclusive = true, hide = true)]
+    pub print_man_page: bool,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -137,6 +154,11 @@ impl Args {
         script
     }
 
+    /// The manual page.
+    pub(super) fn man_page() -> Vec<u8> {
+        super::man::page(Self::command())
+    }
+
     /// Configuration files and directories, in command-line order.
     pub(super) fn sources(&self) -> Vec<ConfigSource> {
         self.sources.clone()
@@ -147,7 +169,7 @@ impl Args {
         let mut overrides = Vec::new();
         let flags = [
             ("debug", self.debug, self.nodebug),
-            ("daemon", self.daemon, self.nodaemon || self.once || self.dry_run || self.check),
+            ("daemon", self.daemon || self.detach, self.nodaemon || self.once || self.dry_run || self.check),
             ("use_syslog", self.use_syslog, self.nouse_syslog),
             ("use_journal", self.use_journal, self.nouse_journal),
             ("use_json", self.use_json, self.nouse_json),

@@ -6,6 +6,7 @@
 mod args;
 pub mod check;
 pub mod dry_run;
+mod man;
 pub mod once;
 mod progress;
 mod summary;
@@ -15,7 +16,10 @@ use std::time::Duration;
 
 use args::Args;
 
-use crate::config::{Config, Invocation, load};
+use crate::config::{Config, Invocation, load, sample};
+use crate::daemon;
+use crate::daemon::detach::{self, Announcer, Side};
+use crate::daemon::pid_file::{PidFile, PidFileError};
 use crate::exit::Exit;
 use crate::observe::logging;
 use crate::observe::terminal::Terminal;
@@ -34,11 +38,18 @@ pub fn main() -> Exit {
     if let Some(shell) = args.shell_completion {
         return print(&Args::completion(shell));
     }
+    if args.print_sample_config {
+        return print(sample().as_bytes());
+    }
+    if args.print_man_page {
+        return print(&Args::man_page());
+    }
     if args.version {
         return print(concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes());
     }
     match prepare(&args) {
-        Ok((config, terminal)) => run(&args, &config, &terminal),
+        Ok(prepared) if prepared.config.daemon => run_daemon(&args, prepared),
+        Ok(prepared) => run(&args, &prepared),
         Err((exit, words)) => {
             say(&words);
             exit
@@ -54,8 +65,15 @@ fn print(text: &[u8]) -> Exit {
     }
 }
 
+/// What every action begins with.
+struct Prepared {
+    invocation: Invocation,
+    config: Config,
+    terminal: Terminal,
+}
+
 /// Reads the configuration and sets up logging.
-fn prepare(args: &Args) -> Result<(Config, Terminal), (Exit, String)> {
+fn prepare(args: &Args) -> Result<Prepared, (Exit, String)> {
     if args.restore.as_ref().is_some_and(|id| id.trim().is_empty()) {
         let words = "--restore needs an image id, and got an empty one (an unset variable?); nothing was done";
         return Err((Exit::Usage, words.to_owned()));
@@ -69,9 +87,8 @@ fn prepare(args: &Args) -> Result<(Config, Terminal), (Exit, String)> {
             "this version cannot restore images; remove --restore, or restore = in a file".to_owned(),
         ));
     }
-    if config.daemon {
-        let words = "this version runs once, not as a daemon; use --once from cron or a systemd timer";
-        return Err((Exit::Usage, words.to_owned()));
+    if args.pid_file.is_some() && !config.daemon {
+        return Err((Exit::Usage, "--pid-file is for a daemon; add --daemon or --detach".to_owned()));
     }
     let terminal = Terminal::stderr();
     logging::init(&config.log, Some(terminal.clone())).map_err(|error| (Exit::Config, error.to_string()))?;
@@ -81,10 +98,57 @@ fn prepare(args: &Args) -> Result<(Config, Terminal), (Exit, String)> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    Ok((config, terminal))
+    Ok(Prepared { invocation, config, terminal })
 }
 
-fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
+fn run(args: &Args, prepared: &Prepared) -> Exit {
+    let Prepared { config, terminal, .. } = prepared;
+    in_runtime(async {
+        if args.dry_run {
+            let (allow_empty, probe, format) = (args.allow_empty, args.probe, args.format.unwrap_or_default());
+            dry_run::run(config, dry_run::Wanted { allow_empty, probe, format }).await
+        } else if args.check {
+            check::run(config, args.format.unwrap_or_default()).await
+        } else {
+            once::run(config, args.allow_empty, args.format, terminal).await
+        }
+    })
+}
+
+/// Everything that has to happen before there is a runtime, and then the daemon.
+fn run_daemon(args: &Args, prepared: Prepared) -> Exit {
+    let lock = args.pid_file.as_deref().map(PidFile::lock).transpose();
+    let mut lock = match lock {
+        Ok(lock) => lock,
+        Err(error) => {
+            say(&error.to_string());
+            return if matches!(error, PidFileError::Taken { .. }) { Exit::Locked } else { Exit::Config };
+        }
+    };
+    let announcer = if args.detach {
+        match detach::detach() {
+            Ok(Side::Daemon(announcer)) => announcer,
+            Ok(Side::Terminal(code, words)) => {
+                // The daemon has the lock, and the file is its own.
+                std::mem::forget(lock);
+                say(&words);
+                return Exit::Detached(code);
+            }
+            Err(words) => {
+                say(&words);
+                return Exit::Unexpected;
+            }
+        }
+    } else {
+        Announcer::default()
+    };
+    if let Some(Err(error)) = lock.as_mut().map(PidFile::write) {
+        tracing::warn!("The pid could not be written: {error}");
+    }
+    in_runtime(daemon::run(prepared.invocation, prepared.config, announcer))
+}
+
+fn in_runtime(action: impl Future<Output = Exit>) -> Exit {
     // Two threads serve the database and the lanes; deletes that block have threads of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
@@ -94,16 +158,7 @@ fn run(args: &Args, config: &Config, terminal: &Terminal) -> Exit {
             return Exit::Unexpected;
         }
     };
-    let exit = runtime.block_on(async {
-        if args.dry_run {
-            let (allow_empty, probe, format) = (args.allow_empty, args.probe, args.format.unwrap_or_default());
-            dry_run::run(config, dry_run::Wanted { allow_empty, probe, format }).await
-        } else if args.check {
-            check::run(config, args.format.unwrap_or_default()).await
-        } else {
-            once::run(config, args.allow_empty, args.format, terminal).await
-        }
-    });
+    let exit = runtime.block_on(action);
     // A call that hangs in a dead file system or cluster must not keep a finished run from ending.
     runtime.shutdown_timeout(Duration::from_millis(100));
     let _ = std::io::stdout().flush();

@@ -13,7 +13,7 @@ use crate::config::{Config, DatabaseConfig};
 use crate::exit::Exit;
 use crate::observe::output::{Format, OutputError};
 use crate::observe::terminal::Terminal;
-use crate::scrub::{self, CycleReport, Scrubber, Settings, SystemClock};
+use crate::scrub::{self, CycleReport, Memory, Scrubber, Settings, SystemClock};
 use crate::store;
 
 /// Scrubs once. SIGINT and SIGTERM end the cycle in order; a second one ends it at once.
@@ -53,7 +53,8 @@ async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, Str
     let deadline = config.scrubber.database_deadline;
     let ledger = connect(&config.database, deadline).await.map_err(|error| (Exit::Database, error.to_string()))?;
     let settings = Settings::of(config, allow_empty);
-    Ok(Scrubber { ledger, stores: store::open(config), keys, settings, clock: Box::new(SystemClock) })
+    let (stores, memory) = (store::open(config), Arc::new(Memory::default()));
+    Ok(Scrubber { ledger, stores, keys, settings, clock: Box::new(SystemClock), memory })
 }
 
 /// Connects as oslo.db does: `max_retries` more tries, `retry_interval` apart, while trying again may help.

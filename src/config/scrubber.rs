@@ -4,13 +4,16 @@
 //! value are errors, unlike anywhere else in the file.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use croner::Cron;
 
 use super::error::{ConfigError, Place};
 use super::listen::{self, Listen};
 use super::options;
 use super::rbd::{self, RbdPolicy};
-use super::reader::Reader;
+use super::reader::{Reader, Setting};
 use super::text::looks_like_a_name;
 
 const GROUP: &str = "scrubber";
@@ -41,6 +44,14 @@ pub struct ScrubberConfig {
     pub audit_log: Option<PathBuf>,
     /// What is about Ceph.
     pub rbd: RbdPolicy,
+    /// `start_jitter`: the longest random time before the daemon's first cycle.
+    pub start_jitter: Duration,
+    /// `wakeup_cron`: when the daemon's cycles begin, in UTC, instead of `wakeup_time`.
+    pub wakeup_cron: Option<Box<Cron>>,
+    /// `window`: how long after such an instant work may be started.
+    pub window: Option<Duration>,
+    /// `shutdown_grace`: how long a daemon that is to stop waits for what it has in hand.
+    pub shutdown_grace: Duration,
 }
 
 pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
@@ -59,12 +70,41 @@ pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
         listen: listen::load(reader, GROUP),
         audit_log: audit_log(reader),
         rbd: rbd::policy(reader, GROUP),
+        start_jitter: seconds(reader, "start_jitter"),
+        wakeup_cron: wakeup_cron(reader),
+        window: window(reader),
+        shutdown_grace: seconds(reader, "shutdown_grace"),
     }
 }
 
 /// A time; the table has a default and bounds for each.
 fn seconds(reader: &mut Reader, name: &str) -> Duration {
     Duration::from_secs(reader.number_not_empty(GROUP, name).unwrap_or_default())
+}
+
+fn wakeup_cron(reader: &mut Reader) -> Option<Box<Cron>> {
+    let setting = reader.setting(GROUP, "wakeup_cron")?;
+    let place = setting.place.clone();
+    match Cron::from_str(&setting.into_text()?) {
+        Ok(cron) => Some(Box::new(cron)),
+        Err(error) => {
+            let reason = format!("is no cron expression ({error}); 0 2 * * * is two o'clock each night");
+            reader.report.error(ConfigError::of(place, GROUP, "wakeup_cron", reason));
+            None
+        }
+    }
+}
+
+/// Only where there is something that it is a window of: alone it would look like a limit, and be none.
+fn window(reader: &mut Reader) -> Option<Duration> {
+    let window = reader.number_not_empty(GROUP, "window").map(Duration::from_secs)?;
+    let is_set = |setting: Setting| setting.is_set();
+    if !reader.setting(GROUP, "wakeup_cron").is_some_and(is_set) {
+        let place = reader.setting(GROUP, "window").map_or(Place::Unset, |setting| setting.place);
+        let reason = "has no effect without wakeup_cron";
+        reader.report.error(ConfigError::of(place, GROUP, "window", reason));
+    }
+    Some(window)
 }
 
 /// A plain file name: a path would be looked for outside the data directory.

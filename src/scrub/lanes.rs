@@ -3,8 +3,8 @@
 //! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
 //! in small portions just before they are deleted, and once more where the store was slow in coming to them; it starts
 //! nothing once asked to stop, and finishes what is in hand. A container (directory, pool, bucket) that has answered
-//! nothing but `unavailable` several times in a row is left alone until the next cycle; what lies elsewhere in the same
-//! store goes on. Fails only by the database.
+//! nothing but `unavailable` several times in a row is left alone until the next cycle, and gets a single call first in
+//! a later one; what lies elsewhere in the same store goes on. Fails only by the database.
 
 use std::collections::{HashSet, VecDeque};
 use std::slice::Chunks;
@@ -16,13 +16,15 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use super::guard::{Approval, Approved};
+use super::memory::{Memory, Probe, Turn};
 use super::observer::{InHand, Observer, StoreCall};
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
-use super::silence::Silence;
+use super::silence::{Heard, Silence};
 use super::survey::PAGE;
 use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
 use crate::store::{Answer, Outcome, Pace, Store};
@@ -56,6 +58,8 @@ pub(super) struct Lanes<'a> {
     pub catalog: &'a dyn Catalog,
     pub policy: &'a Policy<'a>,
     pub approval: &'a Approval,
+    pub memory: &'a Memory,
+    pub clock: &'a dyn Clock,
     /// `scrub_pool_size`.
     pub pool: Option<&'a Semaphore>,
     pub stop: &'a CancellationToken,
@@ -72,11 +76,13 @@ pub(super) struct Lanes<'a> {
 }
 
 /// Locations in one container for one call to the store, with their approvals in the same order.
-struct Call {
+struct Call<'a> {
     container: String,
     looked_at: Instant,
     in_hand: Vec<InHand>,
     approved: Vec<Approved>,
+    /// It is the only one to its container for now.
+    probe: Option<Probe<'a>>,
 }
 
 /// A lane's locations that are not in hand yet.
@@ -84,8 +90,7 @@ struct Queue<'a> {
     portions: Chunks<'a, LocationId>,
     /// Locations in `portions`.
     unread: usize,
-    waiting: VecDeque<Call>,
-    silence: Silence,
+    waiting: VecDeque<Call<'a>>,
     /// Locations that were not tried because of silence.
     left_alone: usize,
 }
@@ -93,24 +98,24 @@ struct Queue<'a> {
 impl<'a> Queue<'a> {
     fn new(ids: &'a [LocationId], pace: Pace) -> Self {
         let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        Self {
-            portions: ids.chunks(look_ahead),
-            unread: ids.len(),
-            waiting: VecDeque::new(),
-            silence: Silence::default(),
-            left_alone: 0,
+        Self { portions: ids.chunks(look_ahead), unread: ids.len(), waiting: VecDeque::new(), left_alone: 0 }
+    }
+
+    /// The next call that may be made now.
+    fn next(&mut self, turn: impl Fn(&str) -> Turn<'a>) -> Option<Call<'a>> {
+        let mut place = 0;
+        loop {
+            match turn(&self.waiting.get(place)?.container) {
+                Turn::Ask(probe) => return self.waiting.remove(place).map(|call| Call { probe, ..call }),
+                Turn::Wait => place += 1,
+                Turn::LeaveAlone => self.left_alone += self.waiting.remove(place)?.in_hand.len(),
+            }
         }
     }
 
-    /// The next call to a container that is not left alone.
-    fn next(&mut self) -> Option<Call> {
-        loop {
-            let call = self.waiting.pop_front()?;
-            if !self.silence.is_final(&call.container) {
-                return Some(call);
-            }
-            self.left_alone += call.in_hand.len();
-        }
+    /// Gives up what still waits for its turn.
+    fn leave_waiting(&mut self) {
+        self.left_alone += self.waiting.drain(..).map(|call| call.in_hand.len()).sum::<usize>();
     }
 
     /// What will not be tried any more in this cycle.
@@ -133,7 +138,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-impl Lanes<'_> {
+impl<'a> Lanes<'a> {
     /// Works through one store's locations. Ends early when `settled` is closed: then nothing can be recorded any more.
     pub(super) async fn run(
         &self,
@@ -143,6 +148,7 @@ impl Lanes<'_> {
     ) -> Result<Vec<Left>, CatalogError> {
         let store = self.policy.stores.all()[lane].as_ref();
         let pace = store.pace();
+        let turn = |container: &str| self.memory.turn(store.id(), container, self.clock.now());
         let mut queue = Queue::new(ids, pace);
         let mut working = FuturesUnordered::new();
         let mut failure = None;
@@ -152,7 +158,7 @@ impl Lanes<'_> {
                 // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
                 failure = self.refill(lane, &mut queue, pace.batch, &settled).await.err();
                 while working.len() < pace.workers.max(1)
-                    && let Some(call) = queue.next()
+                    && let Some(call) = queue.next(turn)
                 {
                     working.push(self.call(lane, store, call, &settled));
                 }
@@ -160,11 +166,13 @@ impl Lanes<'_> {
             self.observer.lane(store.id(), queue.len(), working.len());
             match working.next().await {
                 Some(Ok((call, answers))) => {
-                    queue.silence.note(&call.container, answers.iter().map(|answer| Some(answer.outcome)));
+                    let heard = Heard::of(answers.iter().map(|answer| Some(answer.outcome)));
+                    self.memory.heard(store.id(), &call.container, heard, call.probe, self.clock.now());
                     self.hand_on(lane, call.in_hand, answers, &settled).await;
                 }
                 Some(Err(error)) => failure = Some(error),
-                None if goes_on && failure.is_none() && !queue.is_empty() => {}
+                // Nothing is under way, so nothing can be waited for either.
+                None if goes_on && failure.is_none() && !queue.is_empty() => queue.leave_waiting(),
                 None => break,
             }
         }
@@ -175,7 +183,7 @@ impl Lanes<'_> {
     async fn refill(
         &self,
         lane: usize,
-        queue: &mut Queue<'_>,
+        queue: &mut Queue<'a>,
         batch: usize,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<(), CatalogError> {
@@ -195,12 +203,12 @@ impl Lanes<'_> {
         portion: &[LocationId],
         batch: usize,
         settled: &mpsc::Sender<Settled>,
-    ) -> Result<VecDeque<Call>, CatalogError> {
+    ) -> Result<VecDeque<Call<'a>>, CatalogError> {
         let read = || self.catalog.locations(portion);
         let rows = patience::retry(self.patience, "read locations again", read).await?;
         let looked_at = Instant::now();
         self.tell_vanished(lane, portion, &rows, settled).await;
-        let mut calls: VecDeque<Call> = VecDeque::new();
+        let mut calls = VecDeque::new();
         for row in &rows {
             let due_at = plan::due_at(row, self.policy.horizon);
             let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row), due_at };
@@ -239,9 +247,9 @@ impl Lanes<'_> {
         &self,
         lane: usize,
         store: &dyn Store,
-        mut call: Call,
+        mut call: Call<'a>,
         settled: &mpsc::Sender<Settled>,
-    ) -> Result<(Call, Vec<Answer>), CatalogError> {
+    ) -> Result<(Call<'a>, Vec<Answer>), CatalogError> {
         let _place = match self.pool {
             // Closed never happens: nobody closes it. Then the lane's own width still holds.
             Some(pool) => pool.acquire().await.ok(),
@@ -256,7 +264,10 @@ impl Lanes<'_> {
                 self.send(settled, moved.settled(lane, End::Kept(Keep { reason: Reason::Changed, detail }))).await;
             }
             match first {
-                Some(fresh) => call = fresh,
+                Some(fresh) => {
+                    let probe = call.probe.filter(|probe| probe.is_for(&fresh.container));
+                    call = Call { probe, ..fresh };
+                }
                 None => return Ok((Call { in_hand: Vec::new(), approved: Vec::new(), ..call }, Vec::new())),
             }
         }
@@ -290,7 +301,7 @@ impl Lanes<'_> {
 }
 
 /// Puts a location into the last call to its container that has room, or into a new one.
-fn add(calls: &mut VecDeque<Call>, looked_at: Instant, in_hand: InHand, approved: Approved, batch: usize) {
+fn add(calls: &mut VecDeque<Call<'_>>, looked_at: Instant, in_hand: InHand, approved: Approved, batch: usize) {
     let container = &approved.target().container;
     match calls.iter_mut().rev().find(|call| call.container == *container && call.in_hand.len() < batch) {
         Some(call) => {
@@ -299,7 +310,8 @@ fn add(calls: &mut VecDeque<Call>, looked_at: Instant, in_hand: InHand, approved
         }
         None => {
             let container = container.clone();
-            calls.push_back(Call { container, looked_at, in_hand: vec![in_hand], approved: vec![approved] });
+            let (in_hand, approved) = (vec![in_hand], vec![approved]);
+            calls.push_back(Call { container, looked_at, in_hand, approved, probe: None });
         }
     }
 }

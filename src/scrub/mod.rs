@@ -6,8 +6,10 @@
 
 mod audit;
 mod backlog;
+mod breaker;
 mod guard;
 mod lanes;
+mod memory;
 mod observer;
 mod patience;
 mod plan;
@@ -16,6 +18,7 @@ mod pulse;
 mod reclaim;
 mod record;
 mod report;
+mod retry;
 mod shared;
 mod silence;
 mod survey;
@@ -32,12 +35,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use audit::{Audit, Entry, Verdict};
 pub use backlog::{AGES, BANDS, Backlog, Bands};
+pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
+pub use memory::{BreakerState, Memory};
 pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
 pub use probe::Prober;
 pub use pulse::{Pulse, UnderWay};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
+pub use retry::Standing;
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{Catalog, CatalogError, Ledger, LocationId};
@@ -121,12 +127,15 @@ pub struct Scrubber {
     pub settings: Settings,
     /// The time.
     pub clock: Box<dyn Clock>,
+    /// What is known from earlier cycles. It outlives a scrubber where a new config makes a new one.
+    pub memory: Arc<Memory>,
 }
 
 impl Scrubber {
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
+        self.memory.begin(now);
         let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
         let mut report = CycleReport::begin(CycleId::random(), now);
         observer.began(report.cycle, now);
@@ -147,11 +156,12 @@ impl Scrubber {
     ) -> Result<(), CatalogError> {
         let reader = Arc::clone(&self.ledger).reader();
         let catalog: &dyn Catalog = &Watched { catalog: reader.as_ref(), observer };
+        let memory = self.memory.as_ref();
         let notice = &mut |kept: &Kept, one: &SettledLocation<'_>| {
             record::log_kept(kept, one);
             observer.passed_over(one);
         };
-        let plan = survey(catalog, policy, self.settings.limits, notice).await?;
+        let plan = survey(catalog, policy, self.settings.limits, memory, notice).await?;
         plan.describe(report);
         backlog::tell(catalog, policy, plan.ages, observer).await;
         let census = plan.census(catalog).await?;
@@ -176,9 +186,22 @@ impl Scrubber {
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
         let reclaim = Reclaim { catalog, policy, approval, stop, patience, observer, under_way: under_way.clone() };
-        let common =
-            Lanes { catalog, policy, approval, pool, stop, patience, look_lasts, under_way, observer, calls, lost };
-        let mut recorder = Recorder { ledger, policy, clock, observer, patience, report };
+        let common = Lanes {
+            catalog,
+            policy,
+            approval,
+            memory,
+            clock,
+            pool,
+            stop,
+            patience,
+            look_lasts,
+            under_way,
+            observer,
+            calls,
+            lost,
+        };
+        let mut recorder = Recorder { ledger, policy, memory, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
         self.run_lanes(&common, &lanes, recorder).await?;
         reclaim.run(report).await

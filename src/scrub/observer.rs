@@ -11,6 +11,7 @@ use super::backlog::Backlog;
 use super::plan::Keep;
 use super::pulse::UnderWay;
 use super::report::{Example, Tally};
+use super::retry::Standing;
 use crate::catalog::ImageId;
 use crate::config::StoreId;
 use crate::store::Outcome;
@@ -87,6 +88,8 @@ pub struct SettledLocation<'a> {
     pub at: DateTime<Utc>,
     /// Finished, or kept.
     pub end: Ended<'a>,
+    /// Whether this is news: for who tells a reason once.
+    pub standing: Standing,
 }
 
 impl SettledLocation<'_> {

@@ -192,6 +192,11 @@ pub fn decide(row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) -> Deci
     }
 }
 
+/// Whether a row is pending and its time has come, whatever else there is to say of it.
+pub(super) fn is_due(row: &Result<LocationRow, BrokenRow>, horizon: Horizon) -> bool {
+    row.as_ref().is_ok_and(|row| due(row, horizon).is_ok())
+}
+
 /// The instant from which a row's grace period counts, where it has one.
 pub fn due_from(row: &LocationRow) -> Option<NaiveDateTime> {
     match &row.image {
@@ -260,7 +265,7 @@ fn is_pending(status: &str) -> bool {
     status == "pending_delete"
 }
 
-fn shown(at: DateTime<Utc>) -> String {
+pub(super) fn shown(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -13,9 +13,11 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::lanes::{End, Settled};
+use super::memory::Memory;
 use super::observer::{Ended, SettledLocation, Statement};
 use super::plan::Policy;
 use super::report::{CycleReport, Kept};
+use super::retry::Standing;
 use super::watched::timed;
 use super::{Clock, Observer, patience};
 use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
@@ -31,12 +33,13 @@ pub(super) const QUEUE: usize = 2 * BATCH;
 /// How long a batch that is not full waits for more. A slow store's outcomes are recorded this soon after they came.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Failures that are logged one by one in a cycle; the report has the rest, with examples.
+/// New failures that are logged one by one in a cycle; the report has the rest, with examples.
 const LOGGED: u64 = 1000;
 
 pub(super) struct Recorder<'a> {
     pub ledger: Arc<dyn Ledger>,
     pub policy: &'a Policy<'a>,
+    pub memory: &'a Memory,
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
     pub patience: Duration,
@@ -136,14 +139,15 @@ impl<'a> Recorder<'a> {
         let Settled { which, lane, bytes, due_at, end } = one;
         let store = self.policy.stores.all()[*lane].id();
         let (image, location) = (which.image.as_ref().map_or("?", |image| &image.0), which.location);
-        let end = match end {
-            _ if overtaken => Ended::Overtaken,
-            End::Gone(outcome) => Ended::Finished(*outcome),
-            End::Kept(keep) => Ended::Kept(keep),
+        let (end, standing) = match end {
+            _ if overtaken => (Ended::Overtaken, Standing::New),
+            End::Gone(outcome) => (Ended::Finished(*outcome), Standing::New),
+            End::Kept(keep) => (Ended::Kept(keep), self.memory.kept(location, store, keep, at)),
         };
-        let seen = SettledLocation { which, store: Some(store), bytes: *bytes, due_at: *due_at, at, end };
+        let seen = SettledLocation { which, store: Some(store), bytes: *bytes, due_at: *due_at, at, end, standing };
         match end {
             Ended::Finished(outcome) => {
+                self.memory.gone(location);
                 tracing::debug!(
                     image_id = image, location_id = %location, store = store.as_str(), outcome = outcome.as_str(),
                     "Image {image} is scrubbed from a location."
@@ -151,7 +155,7 @@ impl<'a> Recorder<'a> {
                 self.report.done.entry((store.clone(), outcome)).or_default().add(*bytes);
             }
             Ended::Kept(keep) => {
-                self.report.kept.add(Some(store), keep, *bytes, which);
+                self.report.kept.add(Some(store), keep, *bytes, which, standing);
                 log_kept(&self.report.kept, &seen);
             }
             Ended::Overtaken => {}
@@ -169,13 +173,14 @@ impl<'a> Recorder<'a> {
 }
 
 /// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
-/// Glance's own scrubber search for.
+/// Glance's own scrubber search for; what an earlier cycle has told already is told at DEBUG.
 pub(super) fn log_kept(kept: &Kept, one: &SettledLocation<'_>) {
     let Ended::Kept(keep) = one.end else { return };
+    let standing = one.standing;
     let (word, store) = (keep.reason.as_str(), one.store.map_or("-", StoreId::as_str));
     let (image, location) = (one.which.image.as_ref().map_or("?", |image| &image.0), one.which.location);
     let detail = keep.detail.as_deref().unwrap_or("-");
-    if !keep.reason.is_failure() || kept.failures() > LOGGED {
+    if !keep.reason.is_failure() || standing != Standing::New || kept.news() > LOGGED {
         tracing::debug!(
             image_id = image, location_id = %location, store, outcome = word,
             "Location {location} of image {image} is kept: {word}: {detail}"

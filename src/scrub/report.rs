@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::guard::Refusal;
 use super::observer::CycleId;
 use super::plan::{self, Keep, Reason};
+use super::retry::Standing;
 use crate::catalog::{BrokenRow, CatalogError, ImageId, LocationId, LocationRow};
 use crate::config::StoreId;
 use crate::store::Outcome;
@@ -63,6 +64,8 @@ impl Example {
 pub struct KeptLine {
     /// How much.
     pub tally: Tally,
+    /// Of these, locations that were not tried: their next try is still to come, or their store does not answer.
+    pub waiting: u64,
     /// The first reason given in words.
     pub detail: Option<String>,
     /// Some of them.
@@ -71,12 +74,25 @@ pub struct KeptLine {
 
 /// What stays, by store and reason. Bounded by the number of stores.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept(BTreeMap<(Option<StoreId>, Reason), KeptLine>);
+pub struct Kept {
+    lines: BTreeMap<(Option<StoreId>, Reason), KeptLine>,
+    /// Failures that no earlier cycle has told.
+    news: u64,
+}
 
 impl Kept {
-    pub(super) fn add(&mut self, store: Option<&StoreId>, keep: &Keep, bytes: u64, example: &Example) {
-        let line = self.0.entry((store.cloned(), keep.reason)).or_default();
+    pub(super) fn add(
+        &mut self,
+        store: Option<&StoreId>,
+        keep: &Keep,
+        bytes: u64,
+        example: &Example,
+        standing: Standing,
+    ) {
+        self.news += u64::from(standing == Standing::New && keep.reason.is_failure());
+        let line = self.lines.entry((store.cloned(), keep.reason)).or_default();
         line.tally.add(bytes);
+        line.waiting += u64::from(standing == Standing::Waiting);
         if line.examples.len() < EXAMPLES {
             line.examples.push(example.clone());
         }
@@ -87,8 +103,10 @@ impl Kept {
 
     /// Locations that were planned but not looked at again: their number is known, their bytes are not.
     pub(super) fn add_unseen(&mut self, store: &StoreId, keep: &Keep, locations: u64) {
-        let line = self.0.entry((Some(store.clone()), keep.reason)).or_default();
+        let line = self.lines.entry((Some(store.clone()), keep.reason)).or_default();
         line.tally.locations += locations;
+        // The others were interrupted.
+        line.waiting += if matches!(keep.reason, Reason::Outcome(_)) { locations } else { 0 };
         if line.detail.is_none() {
             line.detail.clone_from(&keep.detail);
         }
@@ -96,12 +114,22 @@ impl Kept {
 
     /// By store and reason; no store where a row did not get as far as having one.
     pub fn lines(&self) -> impl Iterator<Item = (Option<&StoreId>, Reason, &KeptLine)> {
-        self.0.iter().map(|((store, reason), line)| (store.as_ref(), *reason, line))
+        self.lines.iter().map(|((store, reason), line)| (store.as_ref(), *reason, line))
     }
 
     /// Locations that stay for a reason that an operator should look at.
     pub fn failures(&self) -> u64 {
-        self.0.iter().filter(|((_, reason), _)| reason.is_failure()).map(|(_, line)| line.tally.locations).sum()
+        self.lines.iter().filter(|((_, reason), _)| reason.is_failure()).map(|(_, line)| line.tally.locations).sum()
+    }
+
+    /// Locations that were not tried in this cycle, because of how earlier tries ended.
+    pub fn waiting(&self) -> u64 {
+        self.lines.values().map(|line| line.waiting).sum()
+    }
+
+    /// Failures that no earlier cycle has told.
+    pub(super) fn news(&self) -> u64 {
+        self.news
     }
 }
 
@@ -215,9 +243,10 @@ impl CycleReport {
             })).collect::<Vec<_>>(),
             "kept": self.kept.lines().map(|(store, reason, line)| serde_json::json!({
                 "store": store.map(StoreId::as_str), "reason": reason.as_str(), "failure": reason.is_failure(),
-                "locations": line.tally.locations, "bytes": line.tally.bytes,
+                "locations": line.tally.locations, "bytes": line.tally.bytes, "waiting": line.waiting,
                 "detail": line.detail, "examples": line.examples,
             })).collect::<Vec<_>>(),
+            "waiting": self.kept.waiting(),
             "trash": self.trash.iter().map(|(store, tally)| serde_json::json!({
                 "store": store.as_str(), "entries": tally.entries, "glances": tally.glances, "freed": tally.freed,
                 "bytes": tally.bytes, "failed": tally.failed,
@@ -245,6 +274,9 @@ impl std::fmt::Display for CycleReport {
         let kept: Vec<_> = self.kept.lines().map(separate).collect();
         if !kept.is_empty() {
             write!(f, "; kept: {}", kept.join(", "))?;
+        }
+        if self.kept.waiting() > 0 {
+            write!(f, "; {} of these not tried yet again", self.kept.waiting())?;
         }
         for (store, TrashTally { freed, bytes, .. }) in self.trash.iter().filter(|(_, tally)| tally.freed > 0) {
             write!(f, "; {freed} images ({bytes} bytes) freed from the trash of {store}")?;

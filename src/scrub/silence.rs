@@ -1,14 +1,38 @@
-//! When a store's container (directory, pool, bucket) that does not answer is left alone.
+//! When a store's container (directory, pool, bucket) counts as one that does not answer.
 //!
 //! Promises: a container that is down costs a few deadlines, not one for each location, and holds up no other container
-//! of its store; one call with any answer but `unavailable` begins the count anew.
+//! of its store; one call with any answer but `unavailable` begins the count anew. [`Silence`] counts within one look at
+//! the stores; what a cycle makes of it, and what outlives the cycle, is the breaker's.
 
 use std::collections::HashMap;
 
 use crate::store::Outcome;
 
 /// Calls in a row without one answer before a container is left alone: with a store's default deadline, three minutes.
-const CALLS: u32 = 3;
+pub(super) const CALLS: u32 = 3;
+
+/// What one call to a container brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It was not made.
+    Nothing,
+    /// Nothing but `unavailable`.
+    Silence,
+    /// Anything else.
+    Answer,
+}
+
+impl Heard {
+    /// From the outcomes of a call's locations; `None` is a store that has nothing to say against deleting.
+    pub(super) fn of(outcomes: impl IntoIterator<Item = Option<Outcome>>) -> Self {
+        let mut outcomes = outcomes.into_iter().peekable();
+        if outcomes.peek().is_none() {
+            return Self::Nothing;
+        }
+        let is_silent = outcomes.all(|outcome| outcome == Some(Outcome::Unavailable));
+        if is_silent { Self::Silence } else { Self::Answer }
+    }
+}
 
 /// How often in a row each container has answered nothing but `unavailable`.
 #[derive(Debug, Default)]
@@ -17,12 +41,12 @@ pub(super) struct Silence(HashMap<String, u32>);
 impl Silence {
     /// Takes note of what one call to a container brought.
     pub(super) fn note(&mut self, container: &str, outcomes: impl IntoIterator<Item = Option<Outcome>>) {
-        let mut outcomes = outcomes.into_iter().peekable();
-        let silent = outcomes.peek().is_some() && outcomes.all(|outcome| outcome == Some(Outcome::Unavailable));
-        if silent {
-            *self.0.entry(container.to_owned()).or_default() += 1;
-        } else {
-            self.0.remove(container);
+        match Heard::of(outcomes) {
+            Heard::Silence => *self.0.entry(container.to_owned()).or_default() += 1,
+            Heard::Answer => {
+                self.0.remove(container);
+            }
+            Heard::Nothing => {}
         }
     }
 
@@ -56,5 +80,6 @@ mod tests {
         assert!(!after(&[&[down], &[down], &[down, up]]), "one answer in a call is an answer");
         assert!(!after(&[&[down], &[down], &[None]]), "nothing to say against deleting is an answer");
         assert!(!after(&[&[down], &[down], &[]]), "a call that was not made is no silence");
+        assert!(after(&[&[down], &[down], &[], &[down]]), "and no answer");
     }
 }

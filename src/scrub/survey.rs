@@ -4,13 +4,16 @@
 //! rows; nothing is deleted. A row that fails is kept and counted; only the database can fail the whole.
 
 use super::backlog::{self, Bands};
+use super::memory::Memory;
 use super::observer::{Ended, SettledLocation};
 use super::plan::{self, Decision, Keep, Policy, Reason};
 use super::report::{CycleReport, Example, Kept, Tally};
+use super::retry::Standing;
 use super::shared::{DueData, SharedData};
 use crate::catalog::{
     BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
 };
+use crate::config::StoreId;
 use crate::store::Stores;
 
 /// Rows read in one statement.
@@ -52,7 +55,7 @@ pub struct Plan {
 /// Somebody who wants to hear of each location that stays: all of them so far, and the one.
 pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, &SettledLocation<'_>) + Send);
 
-/// Surveys what is due. With nothing due, this is one statement.
+/// Surveys what is due. With nothing due, this is one statement. What `memory` says is not to be tried yet stays.
 ///
 /// # Errors
 /// The database's.
@@ -60,13 +63,15 @@ pub async fn survey(
     catalog: &dyn Catalog,
     policy: &Policy<'_>,
     limits: Limits,
+    memory: &Memory,
     notice: Notice<'_>,
 ) -> Result<Plan, CatalogError> {
     let Scan { locations, finishable } = catalog.scan(Scope::Due(policy.horizon)).await?;
-    if !locations.is_empty() {
+    // Where all wait, no store is spoken to.
+    if memory.lets_any(&locations) {
         policy.stores.prepare().await;
     }
-    let mut survey = Survey::new(policy.stores, limits);
+    let mut survey = Survey::new(policy.stores, limits, memory);
     for page in locations.chunks(PAGE) {
         for row in catalog.locations(page).await? {
             survey.see(&row, policy, notice);
@@ -74,6 +79,7 @@ pub async fn survey(
     }
     // The lanes have it all; a million ids are 8 MB that the shared check can use.
     drop(locations);
+    memory.forget_unseen();
     let mut living = survey.due_data.seal();
     if survey.due.locations > 0 {
         let see = &mut |row: LivingRow| living.see(&row, policy.keys, policy.stores);
@@ -136,7 +142,8 @@ pub async fn acquaint(catalog: &dyn Catalog, policy: &Policy<'_>) -> Result<(), 
 }
 
 /// The plan as it grows, row by row.
-struct Survey {
+struct Survey<'a> {
+    memory: &'a Memory,
     lanes: Vec<Vec<LocationId>>,
     due: Tally,
     budget: Budget,
@@ -145,9 +152,10 @@ struct Survey {
     ages: Bands,
 }
 
-impl Survey {
-    fn new(stores: &Stores, limits: Limits) -> Self {
+impl<'a> Survey<'a> {
+    fn new(stores: &Stores, limits: Limits, memory: &'a Memory) -> Self {
         Self {
+            memory,
             lanes: stores.all().iter().map(|_| Vec::new()).collect(),
             due: Tally::default(),
             budget: Budget::new(limits),
@@ -158,28 +166,53 @@ impl Survey {
     }
 
     fn see(&mut self, row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>, notice: Notice<'_>) {
-        let (location, image) = plan::ids(row);
-        let bytes = plan::bytes(row);
         let (due_at, at) = (plan::due_at(row, policy.horizon), plan::began(policy.horizon));
         if let Some(from) = row.as_ref().ok().and_then(plan::due_from).map(|from| from.and_utc())
             && due_at.is_some_and(|due| due <= at)
         {
             self.ages[backlog::band(from, at)] += 1;
         }
-        let (keep, store) = match plan::decide(row, policy) {
-            Decision::Delete(resolved) if self.budget.admits(image, bytes) => {
-                self.lanes[resolved.store].push(location);
-                self.due.add(bytes);
-                self.due_data.add(&resolved.target);
-                return;
+        if let Some((keep, store, standing)) = self.judge(row, policy) {
+            let (example, bytes) = (Example::of(row), plan::bytes(row));
+            let (which, store, end) = (&example, store.as_ref(), Ended::Kept(&keep));
+            self.kept.add(store, &keep, bytes, which, standing);
+            notice(&self.kept, &SettledLocation { which, store, bytes, due_at, at, end, standing });
+        }
+    }
+
+    /// Puts a row into its lane, or says why it stays.
+    fn judge(
+        &mut self,
+        row: &Result<LocationRow, BrokenRow>,
+        policy: &Policy<'_>,
+    ) -> Option<(Keep, Option<StoreId>, Standing)> {
+        let ((location, image), bytes) = (plan::ids(row), plan::bytes(row));
+        let waiting = self.memory.see(location);
+        // What has changed so that it is not due any more is told as what it is.
+        if let Some((keep, store)) = waiting.filter(|_| plan::is_due(row, policy.horizon)) {
+            self.budget.see(image);
+            return Some((keep, store.map(|store| StoreId::clone(&store)), Standing::Waiting));
+        }
+        let store_id = |store: usize| policy.stores.all()[store].id();
+        let resolved = match plan::decide(row, policy) {
+            Decision::Delete(resolved) => resolved,
+            Decision::Keep(keep, store) => {
+                let standing = self.memory.kept_unasked(location, keep.reason);
+                return Some((keep, store.map(store_id).cloned(), standing));
             }
-            Decision::Delete(resolved) => (Keep::plain(Reason::Limit), Some(resolved.store)),
-            Decision::Keep(keep, store) => (keep, store),
         };
-        let store = store.map(|store| policy.stores.all()[store].id());
-        let example = Example::of(row);
-        self.kept.add(store, &keep, bytes, &example);
-        notice(&self.kept, &SettledLocation { which: &example, store, bytes, due_at, at, end: Ended::Kept(&keep) });
+        let store = store_id(resolved.store);
+        if let Some(keep) = self.memory.leave_alone(store, &resolved.target.container) {
+            self.budget.see(image);
+            return Some((keep, Some(store.clone()), Standing::Waiting));
+        }
+        if !self.budget.admits(image, bytes) {
+            return Some((Keep::plain(Reason::Limit), Some(store.clone()), Standing::New));
+        }
+        self.lanes[resolved.store].push(location);
+        self.due.add(bytes);
+        self.due_data.add(&resolved.target);
+        None
     }
 }
 
@@ -192,24 +225,35 @@ pub(super) struct Budget {
     seen: u64,
     bytes: u64,
     image: Option<ImageId>,
+    /// Whether `image` was weighed against the limits.
+    weighed: bool,
     exhausted: bool,
 }
 
 impl Budget {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, images: 0, seen: 0, bytes: 0, image: None, exhausted: false }
+        Self { limits, images: 0, seen: 0, bytes: 0, image: None, weighed: false, exhausted: false }
+    }
+
+    /// Counts a location's image, without any claim on the limits: it is due, but is not tried in this cycle.
+    pub(super) fn see(&mut self, image: Option<&ImageId>) {
+        if self.image.is_none() || self.image.as_ref() != image {
+            self.seen += 1;
+            self.weighed = false;
+            self.image = image.cloned();
+        }
     }
 
     /// Whether a location still fits; whole images only, so that none is left half scrubbed.
     pub(super) fn admits(&mut self, image: Option<&ImageId>, bytes: u64) -> bool {
-        if self.image.is_none() || self.image.as_ref() != image {
-            self.seen += 1;
+        self.see(image);
+        if !self.weighed {
+            self.weighed = true;
             let more_images = self.limits.images.is_none_or(|limit| self.images < limit);
             let more_bytes = self.limits.bytes.is_none_or(|limit| self.bytes.saturating_add(bytes) <= limit);
             // Once reached it stays reached: a small image must not overtake a large one that has waited longer.
             self.exhausted |= !(more_images && (more_bytes || self.images == 0));
             self.images += u64::from(!self.exhausted);
-            self.image = image.cloned();
         }
         if !self.exhausted {
             self.bytes = self.bytes.saturating_add(bytes);
@@ -245,6 +289,17 @@ mod tests {
     fn the_oldest_image_goes_in_any_case() {
         let limits = Limits { images: None, bytes: Some(10) };
         assert_eq!(admitted(limits, &[("large", 999), ("large", 999), ("b", 0)]), [true, true, false]);
+    }
+
+    #[test]
+    fn what_waits_is_counted_and_takes_nothing_from_the_limits() {
+        let id = |name: &str| Some(ImageId(name.to_owned()));
+        let mut budget = Budget::new(Limits { images: Some(1), bytes: Some(10) });
+        ["a", "a", "b"].iter().for_each(|image| budget.see(id(image).as_ref()));
+        assert!(budget.admits(id("b").as_ref(), 10), "another location of it is tried");
+        budget.see(id("b").as_ref());
+        assert!(!budget.admits(id("c").as_ref(), 0));
+        assert_eq!((budget.seen, budget.images), (3, 1));
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub trait Store: Send + Sync {
     fn pace(&self) -> Pace;
 
     /// Gets to know what [`Store::locate`] needs of the backend (the id of a Ceph cluster, say). Called once in
-    /// each survey that finds something due, for all stores at once. Bounded; where it fails, `locate` and `delete` say so.
+    /// each survey that finds something to try, for all stores at once. Bounded; where it fails, `locate` and `delete`
+    /// say so.
     async fn prepare(&self) {}
 
     /// What a location means to this store. Reads the URI, the config and what [`Store::prepare`] brought; asks nobody.

@@ -12,7 +12,13 @@ use crate::support::site::Site;
 /// Compares `text` with the file, and renews it under `SCRUBBER_TEST_BLESS`.
 #[track_caller]
 fn assert_golden(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(file);
+    assert_kept(&format!("tests/it/golden/{file}"), text);
+}
+
+/// The same for a file anywhere in the repository.
+#[track_caller]
+fn assert_kept(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("SCRUBBER_TEST_BLESS").is_some() {
         std::fs::write(&path, text).unwrap();
     }
@@ -85,6 +91,16 @@ fn stdout(run: Finished, code: i32) -> String {
 fn help() {
     assert_golden("help.txt", &stdout(Scrubber::new().arg("--help").run(), 0));
     assert_golden("help-short.txt", &stdout(Scrubber::new().arg("-h").run(), 0));
+}
+
+/// What packages install is what the program prints.
+#[test]
+fn sample_config_and_man_page() {
+    for (option, file) in
+        [("--print-sample-config", "etc/glance-scrubber.conf"), ("--print-man-page", "man/glance-scrubber.8")]
+    {
+        assert_kept(file, &stdout(Scrubber::new().arg(option).run(), 0));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A cycle with stores that misbehave: they hang, lie, fail, or change the database while they delete.
 
+mod retry;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +35,7 @@ pub struct Fake {
     /// Waited for before each answer, where set.
     pub gate: Option<Arc<Notify>>,
     calls: AtomicUsize,
+    prepared: AtomicUsize,
     /// What a URI lies in.
     container: fn(&str) -> &str,
     running: Arc<AtomicUsize>,
@@ -48,6 +51,7 @@ impl Fake {
             answer: Box::new(answer),
             gate: None,
             calls: AtomicUsize::new(0),
+            prepared: AtomicUsize::new(0),
             container: |_| "pool",
             running: Arc::default(),
             most_running: Arc::default(),
@@ -70,6 +74,9 @@ impl Store for Fake {
     }
     fn pace(&self) -> Pace {
         self.pace
+    }
+    async fn prepare(&self) {
+        self.prepared.fetch_add(1, Ordering::SeqCst);
     }
     fn locate(&self, location: &Location) -> Result<Target, Answer> {
         let uri = location.uri.expose().to_owned();
@@ -145,6 +152,7 @@ pub fn watched_cycle(
             keys: Keyring::empty(),
             settings,
             clock: Box::new(SystemClock),
+            memory: Arc::default(),
         };
         let report = scrubber.cycle(observer, stop);
         tokio::time::timeout(Duration::from_secs(50), report).await.expect("the cycle hangs")

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod daemon;
 mod faults;
 mod golden;
 mod lanes;

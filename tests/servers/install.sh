@@ -15,6 +15,8 @@ find_missing_packages() {
     missing+=(ceph-mon ceph-osd ceph-common)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   command -v chromium-headless-shell >/dev/null || missing+=(chromium-headless-shell)
+  command -v systemd-analyze >/dev/null || missing+=(systemd)
+  command -v groff >/dev/null || missing+=(groff-base)
 }
 
 # The directory of the newest PostgreSQL's programs.

@@ -8,7 +8,7 @@ use crate::catalog::{self, CatalogError};
 use crate::config::{Config, StoreId};
 use crate::exit::Exit;
 use crate::observe::output::{Cell, Format, ListWriter, Listing, OutputError};
-use crate::scrub::{self, Audit, Clock, Entry, Policy, Prober, Refusal, Settings, SystemClock, Verdict};
+use crate::scrub::{self, Audit, Clock, Entry, Memory, Policy, Prober, Refusal, Settings, SystemClock, Verdict};
 use crate::store;
 use sums::Sums;
 
@@ -100,7 +100,8 @@ async fn list<const N: usize>(
     let keys = scrub::keyring(config).unwrap_or_else(|_| crate::location::Keyring::empty());
     let horizon = scrub::horizon(SystemClock.now(), settings.grace);
     let policy = Policy { horizon, keys: &keys, stores: &stores };
-    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &mut |_, _| ()).await?;
+    let memory = Memory::default();
+    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &memory, &mut |_, _| ()).await?;
     let refusal = scrub::judge(&plan, plan.census(catalog.as_ref()).await?, settings.guards).err();
 
     let mut list = ListWriter::new(format, listing, BufWriter::new(std::io::stdout()))?;

@@ -9,7 +9,8 @@ pub(super) const OPTIONS: &[O] = &[
     O::text(
         "connection",
         "SQLAlchemy URL of Glance's database, the same as in glance-api.conf, for example \
-         mysql+pymysql://glance:PASSWORD@controller/glance. A $ in the password is written $$.",
+         mysql+pymysql://glance:PASSWORD@controller/glance. A $ in the password is written $$. Must be set, here or in the \
+         environment as OS_DATABASE__CONNECTION.",
     )
     .secret()
     .was(&[alias_in("DEFAULT", "sql_connection"), alias("sql_connection"), alias_in("sql", "connection")]),

@@ -75,6 +75,30 @@ pub(super) const OPTIONS: &[O] = &[
     )
     .within(0, SECONDS_MAX)
     .or("60"),
+    O::int(
+        "start_jitter",
+        "The daemon's first cycle begins after a random time of at most so many seconds, so that hosts that start together \
+         do not scrub together.",
+    )
+    .within(0, SECONDS_MAX)
+    .or("0"),
+    O::text(
+        "wakeup_cron",
+        "When the daemon's cycles begin, as a cron expression in UTC, instead of every wakeup_time seconds: 0 2 * * * is \
+         two o'clock each night. With seconds as an optional first field.",
+    ),
+    O::int(
+        "window",
+        "Seconds after an instant of wakeup_cron within which work may be started; what is in hand then is finished. Not \
+         set means no end.",
+    )
+    .within(1, SECONDS_MAX),
+    O::int(
+        "shutdown_grace",
+        "Seconds that the daemon, asked to stop, waits for what it has in hand before it leaves it.",
+    )
+    .within(0, SECONDS_MAX)
+    .or("60"),
     O::text(
         "listen",
         "Where the daemon shows its metrics and its status over HTTP: 127.0.0.1:9929, [::1]:9929, or a socket as \

@@ -25,7 +25,7 @@ const SHORTEST_SAID: usize = 8;
 pub(super) struct Formatter {
     date: Vec<Item<'static>>,
     json: bool,
-    hostname: Option<String>,
+    hostname: String,
 }
 
 impl Formatter {
@@ -33,8 +33,9 @@ impl Formatter {
         let wanted = if config.date_format.is_empty() { DATE_FORMAT } else { &config.date_format };
         let date = StrftimeItems::new(wanted).parse_to_owned();
         let date = date.map_err(|_| LogError::DateFormat(wanted.to_owned()))?;
-        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        Ok(Self { date, json: config.json, hostname: hostname.map(|name| name.trim_end().to_owned()) })
+        // Not by a file of /proc, which a sandbox may hide.
+        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Self { date, json: config.json, hostname })
     }
 
     /// `record` as one line, with its line break.
@@ -67,7 +68,7 @@ impl Formatter {
 
     fn json_line(&self, record: &Record) -> String {
         let mut line = Vec::with_capacity(400);
-        let object = Object { asctime: self.asctime(record), hostname: self.hostname.as_deref(), record };
+        let object = Object { asctime: self.asctime(record), hostname: &self.hostname, record };
         // Cannot fail: the keys are strings and the writer is memory.
         let _ = object.serialize(&mut serde_json::Serializer::with_formatter(&mut line, SafeJson));
         String::from_utf8_lossy(&line).into_owned()
@@ -131,7 +132,7 @@ impl std::fmt::Display for Quoted<'_> {
 /// The keys of oslo.log's `JSONFormatter` that have a meaning here, then our own fields beside them.
 struct Object<'a> {
     asctime: String,
-    hostname: Option<&'a str>,
+    hostname: &'a str,
     record: &'a Record,
 }
 
@@ -151,7 +152,7 @@ impl Serialize for Object<'_> {
         map.serialize_entry(k_created, &created(stamp.time.timestamp_micros()))?;
         map.serialize_entry(k_msecs, &millis(self.record))?;
         map.serialize_entry(k_process, &stamp.process)?;
-        map.serialize_entry(k_hostname, &self.hostname)?;
+        map.serialize_entry(k_hostname, self.hostname)?;
         for (key, value) in fields {
             match KEYS.contains(key) {
                 // A library's field must not pose as the line's own; ours have other names.

@@ -34,13 +34,52 @@ fn wrong_arguments() {
     assert_untouched(&site);
 }
 
+/// Each script and the manual page know every option that --help shows.
 #[test]
-fn completion_scripts_need_no_configuration() {
-    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef glance-scrubber")] {
-        let run = Scrubber::new().arg("--shell_completion").arg(shell).run();
-        assert_eq!(run.code, Some(0), "{}", run.output());
-        assert!(run.stdout.contains(words) && run.stdout.contains("--dry-run"), "{shell}");
+fn nothing_that_help_shows_is_missing_elsewhere() {
+    let help = Scrubber::new().arg("--help").run().expect_code(0).stdout;
+    let options = help.lines().filter_map(|line| {
+        let names = line.strip_prefix("  ").map(str::trim_start).filter(|names| names.starts_with('-'))?;
+        names.split([' ', ',']).find_map(|name| name.strip_prefix("--"))
+    });
+    let options: Vec<_> = options.collect();
+    assert!(options.len() > 20 && options.contains(&"dry-run") && options.contains(&"help"), "{options:?}");
+    let printed = |arguments: &[&str]| {
+        let command = arguments.iter().fold(Scrubber::new(), |command, argument| command.arg(argument));
+        command.run().expect_code(0).stdout
+    };
+    for (shell, words, before) in [
+        ("bash", "complete -F", "--"),
+        ("zsh", "#compdef glance-scrubber", "--"),
+        ("fish", "complete -c glance-scrubber", "-l "),
+    ] {
+        let script = printed(&["--shell_completion", shell]);
+        assert!(script.contains(words), "{shell}");
+        for option in &options {
+            let named = script.match_indices(&format!("{before}{option}")).any(|(at, name)| {
+                !script[at + name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            });
+            assert!(named, "{shell}: {option}");
+        }
     }
+    let page = printed(&["--print-man-page"]);
+    for option in options {
+        assert!(page.contains(&format!("\\fB\\-\\-{}\\fR", option.replace('-', "\\-"))), "{option}");
+    }
+}
+
+/// Whoever asks for a text gets no scrub, whatever else stands there.
+#[test]
+fn printing_goes_with_nothing_else() {
+    let site = site_on(Engine::Sqlite);
+    for print in ["--print-sample-config", "--print-man-page", "--shell_completion=bash"] {
+        for other in ["--once", "--dry-run", "--daemon", "--check", "--probe", "--restore=due", "--version"] {
+            for arguments in [[print, other], [other, print]] {
+                assert_usage(&site, &arguments, "cannot be used with");
+            }
+        }
+    }
+    assert_untouched(&site);
 }
 
 /// An unset shell variable, which makes Glance's own scrubber scrub.

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+
 use super::*;
 use crate::support::binary::Scrubber;
 
@@ -89,15 +91,25 @@ fn all_errors_at_once() {
 }
 
 #[test]
-fn what_a_restore_or_a_daemon_left_in_a_file_scrubs_nothing() {
+fn what_a_restore_left_in_a_file_scrubs_nothing() {
     let site = site_on(Engine::Sqlite);
     for more in ["[DEFAULT]\nrestore = due", "[DEFAULT]\nrestore ="] {
         assert_refused(&run_with(&site, more), 2, &["restore = in a file"]);
     }
-    let config = site.config("[DEFAULT]\ndaemon = True");
-    assert_refused(&site.run_with(&config, &[]), 2, &["not as a daemon", "--once"]);
     assert_untouched(&site);
-    // As `--once` says itself; so a file made for glance-control still serves a timer.
+}
+
+#[test]
+fn a_daemon_in_a_file_is_one_unless_the_command_line_says_otherwise() {
+    let site = site_on(Engine::Sqlite);
+    let config = site.config("[DEFAULT]\ndaemon = True\nwakeup_time = 3600\nscrub_time = 86400000");
+    let running = Scrubber::new().config_file(&config).start();
+    running.until_stderr("Starting Daemon: wakeup_time=3600");
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+    assert_untouched(&site);
+    // A file made for glance-control still serves a timer.
+    let config = site.config("[DEFAULT]\ndaemon = True");
     assert_eq!(site.run_with(&config, &["--once"]).code, Some(0));
     assert!(!site.has("due"));
 }

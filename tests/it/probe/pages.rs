@@ -11,7 +11,7 @@ use glance_scrubber::catalog::{self, CatalogError};
 use glance_scrubber::config::{ConfigSource, Invocation, StoreId, load};
 use glance_scrubber::location::{Keyring, Location, Scheme};
 use glance_scrubber::scrub::{
-    Approved, Audit, Clock, Entry, Limits, Policy, Prober, Resolved, SystemClock, Verdict, horizon, survey,
+    Approved, Audit, Clock, Entry, Limits, Memory, Policy, Prober, Resolved, SystemClock, Verdict, horizon, survey,
 };
 use glance_scrubber::store::{Answer, Finding, Outcome, Pace, Probed, Store, Stores, Target};
 use tokio::sync::Notify;
@@ -122,7 +122,7 @@ fn list(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>) -> Vec<En
     runtime.block_on(async {
         let catalog = catalog::open_read_only(&config.database, Duration::from_secs(20)).await.unwrap();
         let catalog = catalog.as_ref();
-        let plan = survey(catalog, &policy, limits, &mut |_, _| ()).await.unwrap();
+        let plan = survey(catalog, &policy, limits, &Memory::default(), &mut |_, _| ()).await.unwrap();
         let prober = Some(Prober::new(&stores, pool));
         let audit = Audit { catalog, policy: &policy, plan: &plan, limits, grace, prober };
         let mut entries = Vec::new();

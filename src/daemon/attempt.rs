@@ -1,0 +1,78 @@
+//! One cycle as the daemon begins it: connected first, where the database has not answered yet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{self, CatalogError};
+use crate::config::Config;
+use crate::location::Keyring;
+use crate::observe::audit_log::AuditLog;
+use crate::observe::status::Status;
+use crate::scrub::{self, CycleReport, Memory, Observer, Scrubber, Settings, Several, SystemClock};
+use crate::store;
+
+/// What a cycle needs, and what it leaves for the next one.
+#[derive(Clone)]
+pub(super) struct Attempt {
+    pub config: Arc<Config>,
+    /// Where the database has answered before, under this very config.
+    pub scrubber: Option<Arc<Scrubber>>,
+    pub memory: Arc<Memory>,
+    pub status: Arc<Status>,
+    pub audit_log: Option<Arc<AuditLog>>,
+    pub stop: CancellationToken,
+}
+
+impl Attempt {
+    /// Connects if need be, then one cycle. The scrubber comes back for the next one.
+    pub(super) async fn run(self) -> (Self, Result<CycleReport, CatalogError>) {
+        let mut this = self;
+        let scrubber = match this.connected().await {
+            Ok(scrubber) => scrubber,
+            Err(error) => return (this, Err(error)),
+        };
+        let mut observers: Vec<&dyn Observer> = vec![this.status.as_ref()];
+        observers.extend(this.audit_log.as_deref().map(|log| log as &dyn Observer));
+        let report = scrubber.cycle(&Several(&observers), &this.stop).await;
+        (this, Ok(report))
+    }
+
+    /// The scrubber of this config, with its database connected.
+    pub(super) async fn connected(&mut self) -> Result<Arc<Scrubber>, CatalogError> {
+        if let Some(scrubber) = &self.scrubber {
+            return Ok(Arc::clone(scrubber));
+        }
+        let deadline = self.config.scrubber.database_deadline;
+        let ledger = catalog::open(&self.config.database, deadline).await?;
+        // The config has checked their lengths, which is all that can be wrong.
+        let keys = scrub::keyring(&self.config).unwrap_or_else(|_| Keyring::empty());
+        let scrubber = Arc::new(Scrubber {
+            ledger,
+            stores: store::open(&self.config),
+            keys,
+            settings: Settings::of(&self.config, false),
+            clock: Box::new(SystemClock),
+            memory: Arc::clone(&self.memory),
+        });
+        self.scrubber = Some(Arc::clone(&scrubber));
+        Ok(scrubber)
+    }
+}
+
+/// How long to wait for a database that has not answered `failures` times in a row: one second, doubling to one minute.
+pub(super) fn back_off(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_asked_again_after_a_second_at_first_and_a_minute_at_last() {
+        let waits: Vec<_> = [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(|failures| back_off(failures).as_secs()).into();
+        assert_eq!(waits, [1, 1, 2, 4, 32, 60, 60, 60]);
+    }
+}

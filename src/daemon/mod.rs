@@ -1,0 +1,485 @@
+//! The daemon: cycle after cycle, and an ear for signals and systemd meanwhile.
+//!
+//! Promises: one task does it all, so that the watchdog is fed by the loop that works and by nothing beside it; a cycle
+//! runs in it as a future among others, one at a time. Asked to stop, it starts nothing new, finishes what is in hand
+//! within `shutdown_grace`, and says what it had to abandon. A database that is down is waited for, at the start and
+//! later; a reload with a bad config changes nothing. It fails at the start only: by a database that refuses us, or an
+//! address that is taken.
+//! The way of a daemon: [`detach`] and [`pid_file`] (before there is a runtime) → [`run`] → [`wakeups`] (when) →
+//! [`attempt`] (one cycle) → [`notify`] (what systemd hears).
+
+mod attempt;
+pub(crate) mod detach;
+mod notify;
+pub(crate) mod pid_file;
+mod wakeups;
+
+use std::future::{Future, pending};
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook_tokio::Signals;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::attempt::{Attempt, back_off};
+use self::detach::Announcer;
+use self::wakeups::{Past, Rhythm, Wake};
+use crate::catalog::CatalogError;
+use crate::config::{Config, Invocation, load};
+use crate::exit::Exit;
+use crate::observe::audit_log::AuditLog;
+use crate::observe::metrics::MetricsError;
+use crate::observe::server::{ServerHandle, serve};
+use crate::observe::status::Status;
+use crate::scrub::{CycleReport, Memory, Observer, SystemClock};
+
+/// How long the first connection may hold up the start. A slow database is waited for afterwards.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+/// How often the clock on the wall is asked while one waits for an instant of it: it may have been set.
+const CLOCK_CHECK: Duration = Duration::from_secs(60);
+
+/// How often an idle loop shows that it is alive, where `/healthz` can be asked.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// What a call may take beyond its own deadline before the loop counts as stuck.
+const MARGIN: Duration = Duration::from_secs(60);
+
+type Running = Pin<Box<dyn Future<Output = (Attempt, Result<CycleReport, CatalogError>)> + Send>>;
+
+/// Runs until a signal ends it.
+pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: Announcer) -> Exit {
+    let started = async {
+        let status = status_of(&config).map_err(|error| (Exit::Unexpected, error.to_string()))?;
+        let mut daemon = Daemon::new(invocation, config, status);
+        Ok((daemon.start().await?, daemon))
+    };
+    match started.await {
+        Ok((signals, mut daemon)) => {
+            announcer.ready();
+            daemon.work(signals).await
+        }
+        Err((exit, words)) => {
+            tracing::error!("{words}");
+            announcer.failed(exit, &words);
+            exit
+        }
+    }
+}
+
+struct Daemon {
+    invocation: Invocation,
+    /// `[scrubber] listen`, while it is served.
+    server: Option<ServerHandle>,
+    audit_log: Option<Arc<AuditLog>>,
+    next: Attempt,
+    rhythm: Rhythm,
+    status: Arc<Status>,
+    /// The cycle that runs, when it began, and the end of its window.
+    running: Option<Running>,
+    past: Option<Past>,
+    window_ends: Option<Instant>,
+    wake: Wake,
+    /// Somebody asked for a cycle while one ran.
+    asked: bool,
+    /// How often in a row the database gave no answer, and since when.
+    failures: u32,
+    failing_since: Option<DateTime<Utc>>,
+    /// The signal that asked for the end, and when patience ends.
+    stopping: Option<(Exit, Instant)>,
+}
+
+impl Daemon {
+    fn new(invocation: Invocation, config: Config, status: Status) -> Self {
+        let config = Arc::new(config);
+        let status = Arc::new(status);
+        let next = Attempt {
+            config: Arc::clone(&config),
+            scrubber: None,
+            memory: Arc::new(Memory::default()),
+            status: Arc::clone(&status),
+            audit_log: None,
+            stop: CancellationToken::new(),
+        };
+        Self {
+            invocation,
+            server: None,
+            audit_log: None,
+            next,
+            rhythm: rhythm(&config),
+            status,
+            running: None,
+            past: None,
+            window_ends: None,
+            wake: Wake::Never,
+            asked: false,
+            failures: 0,
+            failing_since: None,
+            stopping: None,
+        }
+    }
+
+    /// Everything that can fail at the start; systemd and the terminal wait for it.
+    async fn start(&mut self) -> Result<Signals, (Exit, String)> {
+        let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
+            .map_err(|error| (Exit::Unexpected, format!("signals cannot be caught: {error}")))?;
+        self.open_windows()?;
+        match timeout(FIRST_ANSWER, self.next.connected()).await {
+            Ok(Err(error)) if !error.is_transient() => return Err((Exit::Database, error.to_string())),
+            Ok(Err(error)) => self.note_failure(&error),
+            Ok(Ok(_)) | Err(_) => {}
+        }
+        self.introduce(&self.next.config);
+        tracing::info!("Starting Daemon: {}", described(&self.rhythm));
+        let jitter = random_part(self.next.config.scrubber.start_jitter);
+        self.set_wake(self.rhythm.first(Instant::now(), Utc::now(), jitter));
+        notify::ready(&self.status.line());
+        Ok(signals)
+    }
+
+    /// Opens what an operator looks through: the audit log and the pages.
+    fn open_windows(&mut self) -> Result<(), (Exit, String)> {
+        let config = Arc::clone(&self.next.config);
+        if let Some(path) = &config.scrubber.audit_log {
+            let opened = AuditLog::open(path).map_err(|error| {
+                (
+                    Exit::Config,
+                    format!("cannot write the audit log {}: {error}; see [scrubber] audit_log", path.display()),
+                )
+            })?;
+            self.take_audit_log(Arc::new(opened));
+        }
+        if let Some(listen) = &config.scrubber.listen {
+            let server = serve(listen, Arc::clone(&self.status)).map_err(|error| (Exit::Config, error.to_string()))?;
+            tracing::info!("Metrics and status are on {}", server.listen());
+            self.server = Some(server);
+        }
+        Ok(())
+    }
+
+    fn take_audit_log(&mut self, log: Arc<AuditLog>) {
+        self.status.audit_log(Arc::clone(&log));
+        self.next.audit_log = Some(Arc::clone(&log));
+        self.audit_log = Some(log);
+    }
+
+    async fn work(&mut self, mut signals: Signals) -> Exit {
+        let mut watchdog = self.heartbeat().map(tokio::time::interval);
+        loop {
+            let wake = self.wake;
+            let patience = self.stopping.map(|(_, until)| until);
+            tokio::select! {
+                signal = signals.next() => if let Some(exit) = self.heed(signal) { return exit },
+                ended = running(&mut self.running) => if let Some(exit) = self.ended(ended) { return exit },
+                () = woken(wake), if self.running.is_none() => self.wake_up(),
+                () = until(self.window_ends), if self.running.is_some() => self.close_window(),
+                () = until(patience) => return self.abandon(),
+                () = tick(&mut watchdog) => self.feed(),
+            }
+        }
+    }
+
+    fn wake_up(&mut self) {
+        // The clock may have been set while we waited: then it is not yet time.
+        if let Wake::On(due) = self.wake
+            && Utc::now() < due
+        {
+            return;
+        }
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let (began, began_at) = (Instant::now(), Utc::now());
+        self.past = Some(Past { began, began_at, worked: false });
+        self.window_ends = self.rhythm.window(began_at).filter(|_| !self.asked).map(|window| began + window);
+        self.asked = false;
+        self.next.stop = CancellationToken::new();
+        self.running = Some(Box::pin(self.next.clone().run()));
+    }
+
+    /// A cycle has ended: its report, and when the next one begins.
+    fn ended(&mut self, (attempt, end): (Attempt, Result<CycleReport, CatalogError>)) -> Option<Exit> {
+        self.running = None;
+        self.window_ends = None;
+        if Arc::ptr_eq(&attempt.config, &self.next.config) {
+            // A reload meanwhile made this one obsolete.
+            self.next.scrubber = attempt.scrubber;
+        }
+        let worked = end.as_ref().is_ok_and(worked);
+        self.tell(&end);
+        if self.stopping.is_some() {
+            return Some(self.leave(Exit::Clean));
+        }
+        if self.asked {
+            self.set_wake(Wake::At(Instant::now()));
+            return None;
+        }
+        let (now, clock) = (Instant::now(), Utc::now());
+        let past = Past { worked, ..self.past.unwrap_or(Past { began: now, began_at: clock, worked }) };
+        let (wake, overrun) = self.rhythm.next(past, now, clock);
+        if overrun {
+            self.status.overrun();
+            tracing::warn!("The cycle took longer than the time to the next one");
+        }
+        let again = now + back_off(self.failures);
+        let sooner = match wake {
+            Wake::At(due) => due > again,
+            // Maintenance windows are kept also by a daemon that had no database.
+            Wake::On(_) => self.rhythm.window(clock).is_some_and(|window| !window.is_zero()),
+            Wake::Never => false,
+        };
+        self.set_wake(if self.failures > 0 && sooner { Wake::At(again) } else { wake });
+        notify::status(&self.status.line());
+        None
+    }
+
+    fn tell(&mut self, end: &Result<CycleReport, CatalogError>) {
+        let failure = match end {
+            Ok(report) => {
+                self.status.cycle_ended(report);
+                match &report.failure {
+                    None if worked(report) => tracing::info!("Cycle finished: {report}"),
+                    None => tracing::debug!("Cycle finished: {report}"),
+                    Some(error) => tracing::error!("The cycle ended early: {error} ({report})"),
+                }
+                report.failure.as_ref()
+            }
+            Err(error) => Some(error),
+        };
+        match failure {
+            None => {
+                if self.failures > 0 {
+                    tracing::info!("The database answers again");
+                }
+                self.failures = 0;
+                self.failing_since = None;
+                self.status.database_answers();
+            }
+            Some(error) => {
+                let error = error.clone();
+                self.note_failure(&error);
+            }
+        }
+    }
+
+    /// Said once, then only in the status: a database may be away for a night.
+    fn note_failure(&mut self, error: &CatalogError) {
+        self.failures = self.failures.saturating_add(1);
+        let since = *self.failing_since.get_or_insert_with(Utc::now);
+        self.status.waiting_for_database(since, &error.to_string());
+        if self.failures == 1 {
+            tracing::error!("Waiting for the database: {error}");
+        } else {
+            tracing::debug!("Still waiting for the database: {error}");
+        }
+        // Whatever was wrong with the old connections, the next attempt makes new ones.
+        self.next.scrubber = None;
+    }
+
+    fn set_wake(&mut self, wake: Wake) {
+        self.wake = wake;
+        self.status.next_wakeup(match wake {
+            Wake::At(due) => Some(Utc::now() + due.saturating_duration_since(Instant::now())),
+            Wake::On(due) => Some(due),
+            Wake::Never => None,
+        });
+        if let Wake::At(due) = wake {
+            tracing::debug!(
+                "Next run scheduled in {} seconds",
+                due.saturating_duration_since(Instant::now()).as_secs()
+            );
+        }
+    }
+
+    /// What a signal asks for. `Some`: the end, at once.
+    fn heed(&mut self, signal: Option<i32>) -> Option<Exit> {
+        match signal? {
+            SIGHUP => self.reload(),
+            SIGUSR1 if self.running.is_some() => self.asked = true,
+            SIGUSR1 => {
+                self.asked = true;
+                self.set_wake(Wake::At(Instant::now()));
+            }
+            SIGUSR2 => self.status.dump().lines().for_each(|line| tracing::info!("{line}")),
+            signal => return self.stop(if signal == SIGINT { Exit::Interrupted } else { Exit::Terminated }),
+        }
+        None
+    }
+
+    fn stop(&mut self, exit: Exit) -> Option<Exit> {
+        if self.stopping.is_some() {
+            tracing::warn!("Second signal: stopped at once, without recording what was in hand");
+            return Some(self.leave(exit));
+        }
+        if self.running.is_none() {
+            return Some(self.leave(Exit::Clean));
+        }
+        let grace = self.next.config.scrubber.shutdown_grace;
+        tracing::info!("Stopping: what is in hand is finished and recorded, for at most {} s", grace.as_secs());
+        self.status.stopping();
+        notify::stopping(&self.status.line());
+        self.next.stop.cancel();
+        self.stopping = Some((exit, Instant::now() + grace));
+        None
+    }
+
+    fn leave(&self, exit: Exit) -> Exit {
+        self.status.stopping();
+        notify::stopping(&self.status.line());
+        tracing::info!("Stopped");
+        exit
+    }
+
+    /// `shutdown_grace` is over and something is still in hand.
+    fn abandon(&mut self) -> Exit {
+        tracing::error!("Stopped with work in hand, which the next cycle takes up:");
+        self.status.dump().lines().for_each(|line| tracing::error!("{line}"));
+        self.stopping.map_or(Exit::Terminated, |(exit, _)| exit)
+    }
+
+    fn close_window(&mut self) {
+        tracing::info!("The window has closed: what is in hand is finished, the rest waits for the next one");
+        self.window_ends = None;
+        self.next.stop.cancel();
+    }
+
+    /// Reads the config again. A running cycle goes on with the old one.
+    fn reload(&mut self) {
+        notify::reloading();
+        if let Some(Err(error)) = self.audit_log.as_ref().map(|log| log.reopen()) {
+            tracing::error!("The audit log could not be opened anew: {error}");
+        }
+        match load(&self.invocation) {
+            Ok(config) => {
+                for warning in &config.warnings {
+                    tracing::warn!("{warning}");
+                }
+                self.take_on(config);
+                tracing::info!("Configuration reloaded: {}", described(&self.rhythm));
+            }
+            Err(errors) => {
+                tracing::error!("The configuration was not reloaded, the old one stays:");
+                errors.to_string().lines().for_each(|line| tracing::error!("{line}"));
+            }
+        }
+        notify::ready(&self.status.line());
+    }
+
+    fn take_on(&mut self, config: Config) {
+        let (old, new) = (&self.next.config.scrubber, &config.scrubber);
+        if old.listen != new.listen || old.audit_log != new.audit_log {
+            tracing::warn!("A change of [scrubber] listen or audit_log takes effect when the daemon is started again");
+        }
+        let config = Arc::new(config);
+        self.rhythm = rhythm(&config);
+        self.next =
+            Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
+        self.next.memory.config_changed();
+        self.introduce(&config);
+        if self.running.is_none() {
+            let (now, clock) = (Instant::now(), Utc::now());
+            let wake = match self.past {
+                Some(past) => self.rhythm.next(past, now, clock).0,
+                None => self.rhythm.first(now, clock, Duration::ZERO),
+            };
+            self.set_wake(wake);
+        }
+    }
+
+    /// Tells the status what a config means to it.
+    fn introduce(&self, config: &Config) {
+        let stores: Vec<_> = config.stores.stores.iter().map(|store| store.id.clone()).collect();
+        self.status.config_loaded(Utc::now(), &stores);
+        // Every wait in a cycle has a deadline: a silence beyond all of them means that it is stuck.
+        let own = &config.scrubber;
+        self.status.life_bound(own.store_deadline.max(own.database_deadline + own.database_patience) + MARGIN);
+    }
+
+    /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
+    fn heartbeat(&self) -> Option<Duration> {
+        let looked_at = self.server.is_some().then_some(HEARTBEAT);
+        notify::watchdog().into_iter().chain(looked_at).min()
+    }
+
+    /// A sign of life, while the cycle shows one too.
+    fn feed(&self) {
+        if self.running.is_none() {
+            self.status.alive();
+        }
+        if self.status.silence().is_none() {
+            notify::alive();
+        }
+    }
+}
+
+/// With metrics only where somebody may ask for them.
+fn status_of(config: &Config) -> Result<Status, MetricsError> {
+    let clock = Box::new(SystemClock);
+    if config.scrubber.listen.is_some() { Status::with_metrics(clock) } else { Ok(Status::new(clock)) }
+}
+
+fn rhythm(config: &Config) -> Rhythm {
+    match &config.scrubber.wakeup_cron {
+        Some(cron) => Rhythm::Cron(cron.clone(), config.scrubber.window),
+        None => Rhythm::Every(config.wakeup_time),
+    }
+}
+
+fn described(rhythm: &Rhythm) -> String {
+    match rhythm {
+        Rhythm::Every(period) => format!("wakeup_time={}", period.as_secs()),
+        Rhythm::Cron(cron, None) => format!("wakeup_cron={}", cron.pattern),
+        Rhythm::Cron(cron, Some(window)) => format!("wakeup_cron={} window={}", cron.pattern, window.as_secs()),
+    }
+}
+
+/// A random part of a time; nothing secret depends on it.
+fn random_part(whole: Duration) -> Duration {
+    let random = RandomState::new().hash_one(std::process::id());
+    // 24 bits are exact in an f64 and fine enough.
+    let part = f64::from(u32::try_from(random >> 40).unwrap_or_default()) / f64::from(1_u32 << 24);
+    whole.mul_f64(part)
+}
+
+/// Whether there was something to do. With `wakeup_time = 0`, more may have come meanwhile.
+fn worked(report: &CycleReport) -> bool {
+    report.planned.locations > 0 || report.images_finished > 0
+}
+
+async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, CatalogError>) {
+    match cycle {
+        Some(cycle) => cycle.await,
+        None => pending().await,
+    }
+}
+
+async fn woken(wake: Wake) {
+    match wake {
+        Wake::At(due) => sleep_until(due).await,
+        Wake::On(due) => sleep((due - Utc::now()).to_std().unwrap_or_default().min(CLOCK_CHECK)).await,
+        Wake::Never => pending().await,
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => pending().await,
+    }
+}

@@ -1,0 +1,356 @@
+//! What outlives a cycle: which locations failed, and which containers do not answer.
+//!
+//! Promises: bounded. A location that stays takes 72 bytes and its share of a hash table (less than 20 MB for the
+//! [`LOCATIONS`] at most); beyond that, locations are tried and told in each cycle, as if it were the first. What a plan
+//! does not see any more is forgotten. It cannot fail, and it is lost with the process: then everything is tried once
+//! more. Two cycles must not share one at the same time.
+//!
+//! Rejected: the words of each location, which are mostly the same and would be most of it; [`WORDS`] for each store
+//! and reason are kept.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::breaker::{Breaker, BreakerPosition, Change, Permit};
+use super::plan::{self, Keep, Reason};
+use super::retry::{self, Attempt, Chance, Standing};
+use super::silence::{CALLS, Heard, Silence};
+use crate::catalog::LocationId;
+use crate::config::StoreId;
+use crate::store::Outcome;
+
+/// Locations remembered at most.
+const LOCATIONS: usize = 200_000;
+
+/// Different details kept for each store and reason. A report shows one; a few more, since that one may be finished.
+const WORDS: usize = 64;
+
+/// Characters of a detail that are kept.
+const WORD_LENGTH: usize = 300;
+
+/// What is known from earlier cycles. Empty at the start of the process.
+pub struct Memory {
+    chance: Box<dyn Fn() -> Chance + Send + Sync>,
+    /// Numbers the cycles.
+    cycle: AtomicU32,
+    locations: Mutex<Locations>,
+    breakers: Mutex<Breakers>,
+}
+
+type Breakers = BTreeMap<StoreId, BTreeMap<String, Breaker>>;
+
+#[derive(Default)]
+struct Locations {
+    now: DateTime<Utc>,
+    known: HashMap<LocationId, Attempt>,
+    stores: Vec<Arc<StoreId>>,
+    words: BTreeMap<(StoreId, Reason), Vec<Arc<str>>>,
+}
+
+/// How one container's breaker stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerState {
+    /// The store.
+    pub store: StoreId,
+    /// The directory, pool or bucket. No credentials.
+    pub container: String,
+    /// Closed, open or half open.
+    pub state: BreakerPosition,
+    /// Where it is not closed: when the next cycle may probe.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What a lane may do with a call.
+pub(super) enum Turn<'a> {
+    /// Make it.
+    Ask(Option<Probe<'a>>),
+    /// Not before the probe that is under way has its answer.
+    Wait,
+    /// Not in this cycle.
+    LeaveAlone,
+}
+
+/// The one call that a half-open breaker lets through. Given back where it was not made.
+pub(super) struct Probe<'a> {
+    memory: &'a Memory,
+    store: StoreId,
+    container: String,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::with_chance(|| fastrand::u32(..))
+    }
+}
+
+impl Memory {
+    /// An empty one, whose waits are spread by `chance`: 0 for the shortest, `u32::MAX` for the longest.
+    pub fn with_chance(chance: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
+        Self {
+            chance: Box::new(chance),
+            cycle: AtomicU32::new(0),
+            locations: Mutex::default(),
+            breakers: Mutex::default(),
+        }
+    }
+
+    /// The config was loaded anew, and may have mended what hung on it: a key, a store, a directory, an address. That is
+    /// tried in the next cycle, whatever its wait; containers that do not answer are probed first, as ever.
+    pub fn config_changed(&self) {
+        let mut locations = self.lock_locations();
+        locations.known.retain(|_, attempt| !attempt.hangs_on_config());
+        let now = locations.now;
+        let silent = Reason::Outcome(Outcome::Unavailable);
+        locations.known.values_mut().filter(|known| known.reason == silent).for_each(Attempt::wait_no_longer);
+        drop(locations);
+        self.lock_breakers()
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .for_each(|breaker| breaker.wait_no_longer(now));
+    }
+
+    /// Forgets everything: the next cycle tries all, and tells all.
+    pub fn forget(&self) {
+        *self.lock_locations() = Locations::default();
+        self.lock_breakers().clear();
+    }
+
+    /// Containers that gave no answer lately, by store. Those that always answered are not listed; one that answers
+    /// again is, as closed, until the next cycle.
+    pub fn breakers(&self) -> Vec<BreakerState> {
+        let state = |store: &StoreId, container: &String, breaker: &Breaker| BreakerState {
+            store: store.clone(),
+            container: container.clone(),
+            state: breaker.position(),
+            until: breaker.until(),
+        };
+        let breakers = self.lock_breakers();
+        let of_store = |(store, containers): (&StoreId, &BTreeMap<String, Breaker>)| {
+            containers.iter().map(|(container, breaker)| state(store, container, breaker)).collect::<Vec<_>>()
+        };
+        breakers.iter().flat_map(of_store).collect()
+    }
+
+    /// Locations that are remembered.
+    pub fn remembered(&self) -> usize {
+        self.lock_locations().known.len()
+    }
+
+    fn lock_locations(&self) -> MutexGuard<'_, Locations> {
+        self.locations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cycle(&self) -> u32 {
+        self.cycle.load(Ordering::Relaxed)
+    }
+}
+
+/// What the plan asks.
+impl Memory {
+    /// A cycle begins. Its plan is made for this moment, so what waits then waits through all of it.
+    pub(super) fn begin(&self, now: DateTime<Utc>) {
+        self.cycle.fetch_add(1, Ordering::Relaxed);
+        self.lock_locations().now = now;
+    }
+
+    /// Whether any of these is to be tried.
+    pub(super) fn lets_any(&self, all: &[LocationId]) -> bool {
+        let locations = self.lock_locations();
+        let waits = |location| locations.known.get(location).is_some_and(|known| known.waits(locations.now));
+        !all.iter().all(waits)
+    }
+
+    /// Takes note of a location that is pending still. If it is not to be tried yet: why it stays.
+    pub(super) fn see(&self, location: LocationId) -> Option<(Keep, Option<Arc<StoreId>>)> {
+        let mut locations = self.lock_locations();
+        let now = locations.now;
+        let attempt = locations.known.get_mut(&location)?;
+        attempt.seen = self.cycle();
+        attempt.waits(now).then(|| (attempt.keep(), attempt.store.clone()))
+    }
+
+    /// If a container with something due in it is left alone from the start: why that stays.
+    pub(super) fn leave_alone(&self, store: &StoreId, container: &str) -> Option<Keep> {
+        let now = self.lock_locations().now;
+        let mut breakers = self.lock_breakers();
+        let breaker = breakers.get_mut(store)?.get_mut(container)?;
+        breaker.seen = self.cycle();
+        let until = breaker.until().filter(|_| breaker.is_open(now))?;
+        let detail = Silence::detail(&format!("left alone until {}", plan::shown(until)));
+        Some(Keep { reason: Reason::Outcome(Outcome::Unavailable), detail: Some(detail) })
+    }
+
+    /// A location stays, and no store was asked about it.
+    pub(super) fn kept_unasked(&self, location: LocationId, reason: Reason) -> Standing {
+        if !retry::is_remembered(reason) {
+            return Standing::New;
+        }
+        let mut locations = self.lock_locations();
+        let mut attempt = Attempt::unasked(locations.known.get(&location), reason, locations.now);
+        attempt.seen = self.cycle();
+        locations.remember(location, attempt)
+    }
+
+    /// The plan has seen everything that is pending: the rest is history.
+    pub(super) fn forget_unseen(&self) {
+        let cycle = self.cycle();
+        self.lock_locations().forget_unseen(cycle);
+        self.lock_breakers().retain(|_, containers| {
+            containers.retain(|_, breaker| breaker.seen == cycle && !breaker.is_blank());
+            !containers.is_empty()
+        });
+    }
+}
+
+/// What the lanes and the recorder tell.
+impl Memory {
+    /// A location stays after its store was asked, or on the way to it.
+    pub(super) fn kept(&self, location: LocationId, store: &StoreId, keep: &Keep, now: DateTime<Utc>) -> Standing {
+        if !retry::is_remembered(keep.reason) {
+            return Standing::New;
+        }
+        let mut locations = self.lock_locations();
+        let mut attempt = Attempt::asked(locations.known.get(&location), keep.reason, now, (self.chance)());
+        attempt.words = keep.detail.as_ref().and_then(|detail| locations.intern(store, keep.reason, detail));
+        attempt.store = Some(locations.store(store));
+        attempt.seen = self.cycle();
+        locations.remember(location, attempt)
+    }
+
+    /// A location is finished.
+    pub(super) fn gone(&self, location: LocationId) {
+        self.lock_locations().known.remove(&location);
+    }
+
+    /// Whether a call may be made now.
+    pub(super) fn turn(&self, store: &StoreId, container: &str, now: DateTime<Utc>) -> Turn<'_> {
+        let mut breakers = self.lock_breakers();
+        let breaker = breakers.get_mut(store).and_then(|containers| containers.get_mut(container));
+        let permit = breaker.map_or(Permit::Ask, |breaker| breaker.ask(now, self.cycle()));
+        match permit {
+            Permit::Ask => Turn::Ask(None),
+            Permit::Probe => {
+                let (store, container) = (store.clone(), container.to_owned());
+                Turn::Ask(Some(Probe { memory: self, store, container }))
+            }
+            Permit::Wait => Turn::Wait,
+            Permit::LeaveAlone => Turn::LeaveAlone,
+        }
+    }
+
+    /// Takes note of what a call brought.
+    pub(super) fn heard(
+        &self,
+        store: &StoreId,
+        container: &str,
+        heard: Heard,
+        probe: Option<Probe<'_>>,
+        now: DateTime<Utc>,
+    ) {
+        let change = {
+            let mut breakers = self.lock_breakers();
+            let known = breakers.get_mut(store).and_then(|containers| containers.get_mut(container));
+            let breaker = match known {
+                Some(breaker) => breaker,
+                // Nearly every call there is: an answer, after answers.
+                None if heard != Heard::Silence => return,
+                None => breakers.entry(store.clone()).or_default().entry(container.to_owned()).or_default(),
+            };
+            breaker.seen = self.cycle();
+            breaker.note(heard, probe.is_some(), now, self.cycle(), (self.chance)())
+        };
+        // Takes the lock itself, where the call was not made.
+        drop(probe);
+        let id = store.as_str();
+        match change {
+            Some(Change::Opened(until)) => tracing::warn!(
+                store = id,
+                "{container} in store {store} gave no answer {CALLS} times in a row: left alone in this cycle and until {}",
+                plan::shown(until)
+            ),
+            Some(Change::Reopened(until)) => tracing::debug!(
+                store = id,
+                "{container} in store {store} gave no answer again: left alone in this cycle and until {}",
+                plan::shown(until)
+            ),
+            Some(Change::Closed) => tracing::info!(store = id, "{container} in store {store} answers again"),
+            None => {}
+        }
+    }
+}
+
+impl Probe<'_> {
+    /// Whether it is for this container: a row may have been changed while its call waited.
+    pub(super) fn is_for(&self, container: &str) -> bool {
+        self.container == container
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        let mut breakers = self.memory.lock_breakers();
+        let breaker = breakers.get_mut(&self.store).and_then(|containers| containers.get_mut(&self.container));
+        // After an answer there is nothing left to give back.
+        breaker.into_iter().for_each(Breaker::give_back);
+    }
+}
+
+impl Locations {
+    fn forget_unseen(&mut self, cycle: u32) {
+        self.known.retain(|_, attempt| attempt.seen == cycle);
+        // A hash table does not shrink by itself.
+        self.known.shrink_to(self.known.len() * 2);
+        self.words.retain(|_, words| {
+            words.retain(|word| Arc::strong_count(word) > 1);
+            !words.is_empty()
+        });
+    }
+
+    fn remember(&mut self, location: LocationId, attempt: Attempt) -> Standing {
+        let is_full = self.known.len() >= LOCATIONS;
+        match self.known.entry(location) {
+            Entry::Occupied(mut known) => {
+                let before = known.insert(attempt).reason;
+                if before == known.get().reason { Standing::Again } else { Standing::New }
+            }
+            Entry::Vacant(_) if is_full => Standing::New,
+            Entry::Vacant(place) => {
+                place.insert(attempt);
+                Standing::New
+            }
+        }
+    }
+
+    fn store(&mut self, id: &StoreId) -> Arc<StoreId> {
+        if let Some(known) = self.stores.iter().find(|store| ***store == *id) {
+            return Arc::clone(known);
+        }
+        let store = Arc::new(id.clone());
+        self.stores.push(Arc::clone(&store));
+        store
+    }
+
+    fn intern(&mut self, store: &StoreId, reason: Reason, detail: &str) -> Option<Arc<str>> {
+        let detail: String = detail.chars().take(WORD_LENGTH).collect();
+        let words = self.words.entry((store.clone(), reason)).or_default();
+        if let Some(known) = words.iter().find(|word| ***word == *detail) {
+            return Some(Arc::clone(known));
+        }
+        (words.len() < WORDS).then(|| {
+            words.push(detail.into());
+            Arc::clone(&words[words.len() - 1])
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;
