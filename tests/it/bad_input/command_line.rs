@@ -96,8 +96,17 @@ fn an_empty_restore_scrubs_nothing() {
 fn what_this_version_cannot_do_is_refused() {
     let site = site_on(Engine::Sqlite);
     assert_refused(&site.run(&["--restore", "due"]), 2, &["cannot restore"]);
-    for daemon in ["--daemon", "-D", "--daem"] {
-        assert_refused(&site.run(&[daemon]), 2, &["not as a daemon", "--once"]);
+    assert_untouched(&site);
+}
+
+#[test]
+fn a_daemon_that_cannot_have_its_pid_file_does_not_start() {
+    let site = site_on(Engine::Sqlite);
+    for daemon in ["--daemon", "-D", "--daem", "--detach"] {
+        assert_refused(&site.run(&[daemon, "--pid-file", "/nowhere/pid"]), 5, &["pid file /nowhere/pid: "]);
+    }
+    for other in ["--once", "--dry-run", "--check"] {
+        assert_eq!(site.run(&["--detach", other]).code, Some(2), "{other}");
     }
     assert_untouched(&site);
 }
