@@ -21,6 +21,7 @@ use chrono::{DateTime, Utc};
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
 pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};
+pub use sql::SCAN_DEADLINES;
 
 /// `images.id` as the row has it (case kept; MySQL compares it without).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

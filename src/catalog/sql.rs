@@ -17,7 +17,8 @@ use super::rows::{BrokenRow, ImageRow, LivingRow, LocationRow, image_row, living
 use super::{Catalog, CatalogError, Census, Horizon, ImageId, LocationId, Scan, Scope};
 
 /// A streaming scan answers its first row only after sorting, so it gets this many times a statement's deadline.
-const SCAN_DEADLINES: u32 = 10;
+/// Until then a cycle shows no sign of life.
+pub const SCAN_DEADLINES: u32 = 10;
 
 /// Glance's database through one engine.
 pub(super) struct SqlCatalog<D: Dialect> {

@@ -22,7 +22,9 @@ impl<'a> Bar<'a> {
 impl Observer for Bar<'_> {
     fn planned(&self, plan: Tally) {
         if plan.locations > 0 {
-            self.progress.get_or_init(|| Progress::start(self.terminal, plan.locations, plan.bytes, &self.under_way));
+            let under_way = self.under_way.clone();
+            let start = || Progress::start(self.terminal, plan.locations, plan.bytes, move || under_way.bytes());
+            self.progress.get_or_init(start);
         }
     }
 
@@ -33,6 +35,6 @@ impl Observer for Bar<'_> {
     }
 
     fn under_way(&self) -> UnderWay {
-        UnderWay::clone(&self.under_way)
+        self.under_way.clone()
     }
 }

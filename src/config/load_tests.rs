@@ -37,6 +37,7 @@ fn a_config_without_anything_special() {
     let scrubber = &config.scrubber;
     assert_eq!((scrubber.max_images_per_cycle, scrubber.max_bytes_per_cycle), (None, None));
     assert_eq!((scrubber.max_percent_of_images, scrubber.file_marker.as_deref()), (None, None));
+    assert_eq!((&scrubber.listen, &scrubber.audit_log), (&None, &None), "no port and no file unless asked for");
     assert_eq!(scrubber.min_age.as_secs(), 0);
     assert_eq!((scrubber.store_deadline.as_secs(), scrubber.database_deadline.as_secs()), (60, 60));
     let log = &config.log;
@@ -51,7 +52,7 @@ fn a_config_with_everything() {
         "[DEFAULT]\nscrub_time=3600\nscrub_pool_size=4\nwakeup_time=60\ndaemon=True\nrestore=\n\
          metadata_encryption_key=0123456789abcdef\nlog_dir=/var/log\nuse_stderr=no\ndefault_log_levels=a=B,c\n\
          unknown_key=1\n[unknown]\nx=1\n[Scrubber]\nmax_images_per_cycle=10\nmax_bytes_per_cycle=1_000\n\
-         max_percent_of_images=50\nmin_age=7200\nfile_marker=.mounted\nstore_deadline=1\ndatabase_deadline=2\n\
+         max_percent_of_images=50\nmin_age=7200\nlisten=0.0.0.0:9929\naudit_log=/var/log/audit\nfile_marker=.mounted\nstore_deadline=1\ndatabase_deadline=2\n\
          old_encryption_keys=0123456789abcdef01234567\nold_encryption_keys=\n{DATABASE}"
     );
     let config = load_text(&text).unwrap();
@@ -67,7 +68,11 @@ fn a_config_with_everything() {
     assert_eq!((scrubber.store_deadline.as_secs(), scrubber.database_deadline.as_secs()), (1, 2));
     assert_eq!(config.log.file, Some(PathBuf::from("/var/log/glance-scrubber.log")));
     assert_eq!(config.log.levels, [("a".to_owned(), "B".to_owned())]);
-    assert_eq!(config.warnings, ["[DEFAULT] default_log_levels: a piece without = is ignored"]);
+    assert_eq!(scrubber.listen.as_ref().map(ToString::to_string).as_deref(), Some("0.0.0.0:9929"));
+    assert_eq!(scrubber.audit_log, Some(PathBuf::from("/var/log/audit")));
+    assert!(config.warnings[1].starts_with("[DEFAULT] default_log_levels: a piece without = is ignored"));
+    assert!(config.warnings[0].starts_with("[scrubber] listen = 0.0.0.0:9929 is open to other hosts"));
+    assert_eq!(config.warnings.len(), 2);
 }
 
 #[test]
@@ -114,6 +119,8 @@ max_percent_of_images = 101
 min_age =
 file_marker = a/b
 store_deadline = 0
+listen = localhost:9929
+audit_log =
 old_encryption_keys = hunter2
 old_encryption_keys = 0123456789abcdef
 [unknown]
@@ -137,7 +144,10 @@ FILE:17: [scrubber] max_percent_of_images: `101` should be less than or equal to
 FILE:18: [scrubber] min_age: is empty; give a number, or remove the line for the default
 FILE:19: [scrubber] file_marker: must be the name of a file, without a directory
 FILE:20: [scrubber] store_deadline: `0` should be greater than or equal to 1
-FILE:21: [scrubber] old_encryption_keys: a key of 7 bytes; AES needs 16, 24 or 32 bytes (not characters)
+FILE:21: [scrubber] listen: must be an address with a port, like 127.0.0.1:9929 or [::1]:9929 (not a host's name), or a \
+socket, like unix:/run/glance-scrubber/status.sock
+FILE:22: [scrubber] audit_log: must be the path of a file
+FILE:23: [scrubber] old_encryption_keys: a key of 7 bytes; AES needs 16, 24 or 32 bytes (not characters)
 environment variable OS_SCRUBBER__MINAGE: [scrubber] has no option `minage`; did you mean min_age?
 command line: [DEFAULT] nonsense: there is no such option";
     let got = load_with(text, |invocation| {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,6 +119,8 @@ impl AuditLog {
         let written = state.write(&record);
         if written.is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            // What was not written is news in the next cycle, too.
+            state.kept.remove(&one.which.location.0);
         }
         let was_failing = std::mem::replace(&mut state.failing, written.is_err());
         drop(state);
@@ -161,18 +163,7 @@ impl State {
         }
         record.serialize(&mut serde_json::Serializer::with_formatter(&mut self.line, SafeJson))?;
         self.line.push(b'\n');
-        let written = loop {
-            match self.file.write(&self.line) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        // What a torn line lacks is its end, so a newline alone that got through has mended it.
-        self.torn = written < self.line.len() && !(self.torn && written == 1);
-        if written < self.line.len() {
-            return Err(io::Error::new(io::ErrorKind::WriteZero, "only a part of a line could be written"));
-        }
-        Ok(())
+        put(&mut self.file, &self.line, &mut self.torn)
     }
 }
 
@@ -192,7 +183,64 @@ impl Observer for AuditLog {
     }
 }
 
+/// Writes a line at once. `torn` says whether the last one was cut short, in which case this one begins with a line break.
+fn put(file: &mut impl io::Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
+    let written = loop {
+        match file.write(line) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
+    if written == line.len() {
+        *torn = false;
+        return Ok(());
+    }
+    // Of a line that mends the one before, the line break alone may have got through: then nothing is torn any more.
+    *torn = written > usize::from(*torn) || (*torn && written == 0);
+    Err(io::Error::new(io::ErrorKind::WriteZero, "only a part of a line could be written"))
+}
+
 /// Readable for the group and for nobody else, as the log is.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with so much room for each write.
+    struct Disk(Vec<u8>, Vec<usize>);
+
+    impl io::Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1.remove(0).min(bytes.len());
+            self.0.extend_from_slice(&bytes[..room]);
+            Ok(room)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Writes lines as the log does, and says what stands on the disk.
+    fn written(rooms: &[usize]) -> String {
+        let (mut disk, mut torn) = (Disk(Vec::new(), rooms.to_vec()), false);
+        for (number, room) in rooms.iter().enumerate() {
+            let line = format!("{}line {number}\n", if torn { "\n" } else { "" });
+            let whole = *room >= line.len();
+            assert_eq!(put(&mut disk, line.as_bytes(), &mut torn).is_ok(), whole);
+        }
+        String::from_utf8(disk.0).unwrap()
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_spoils_no_other() {
+        assert_eq!(written(&[99, 99]), "line 0\nline 1\n");
+        assert_eq!(written(&[3, 99, 99]), "lin\nline 1\nline 2\n");
+        assert_eq!(written(&[3, 0, 99]), "lin\nline 2\n");
+        assert_eq!(written(&[3, 1, 99]), "lin\nline 2\n", "the line break alone came through");
+        assert_eq!(written(&[3, 2, 99]), "lin\nl\nline 2\n");
+        assert_eq!(written(&[0, 99]), "line 1\n", "nothing is not a part");
+    }
 }

@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use super::status::{Breaker, BreakerState};
 use crate::config::StoreId;
-use crate::scrub::{BANDS, Backlog, CycleReport, Ended, Reason, SettledLocation, Statement};
+use crate::scrub::{BANDS, Backlog, CycleReport, Ended, Reason, SettledLocation, Standing, Statement};
 use crate::store::Outcome;
 
 /// The metrics' library refused what is declared here.
@@ -71,7 +71,7 @@ const FAMILIES: &[(&str, Kind, &str)] = &[
         LOCATIONS,
         Kind::Counter,
         "Locations by store and outcome. deleted, absent, trashed and nothing_to_delete add up to all that were finished, \
-         each of them once; the other outcomes stay pending and are counted again in every cycle that comes to them. \
+         each of them once; the other outcomes stay pending and are counted again in every cycle that tries them. \
          store=\"\" is what could not be assigned to a store.",
     ),
     (
@@ -260,6 +260,8 @@ impl Metrics {
     pub(super) fn settled(&self, one: &SettledLocation<'_>) {
         let outcome = match one.end {
             Ended::Finished(outcome) => outcome,
+            // Its store was not asked again; the gauge of what is kept has it.
+            Ended::Kept(_) if one.standing == Standing::Waiting => return,
             Ended::Kept(keep) => match keep.reason {
                 Reason::Outcome(outcome) => outcome,
                 // No store was asked, and nothing failed: the gauge of what is kept shows it.

@@ -16,6 +16,11 @@ use super::terminal::Terminal;
 /// Five frames a second. indicatif then draws at these ticks only, however often an image is done.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Asked at each frame.
+pub trait UnderWay: Fn() -> u64 + Clone + Send + Sync + 'static {}
+
+impl<F: Fn() -> u64 + Clone + Send + Sync + 'static> UnderWay for F {}
+
 /// What is done of a known number of locations; dropping it takes the bar away.
 #[derive(Debug)]
 pub struct Progress {
@@ -24,10 +29,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws a bar for `locations` locations of `bytes` bytes together, sizes as in Glance's database. `under_way` are
-    /// bytes of locations that are not done yet.
+    /// Draws a bar for `locations` locations of `bytes` bytes together, sizes as in Glance's database. `under_way` says
+    /// how many bytes of locations that are not done yet are gone.
     #[must_use]
-    pub fn start(terminal: &Terminal, locations: u64, bytes: u64, under_way: &Arc<AtomicU64>) -> Self {
+    pub fn start(terminal: &Terminal, locations: u64, bytes: u64, under_way: impl UnderWay) -> Self {
         let progress = Self::untimed(terminal, locations, bytes, under_way);
         if terminal.is_drawn() {
             // Redrawn without news too: a store that hangs shows as a clock that goes on.
@@ -36,13 +41,13 @@ impl Progress {
         progress
     }
 
-    fn untimed(terminal: &Terminal, locations: u64, bytes: u64, under_way: &Arc<AtomicU64>) -> Self {
+    fn untimed(terminal: &Terminal, locations: u64, bytes: u64, under_way: impl UnderWay) -> Self {
         let done = Arc::new(AtomicU64::new(0));
         let bar = match terminal.is_drawn() {
             true => terminal.add(ProgressBar::new(locations)),
             false => ProgressBar::hidden(),
         };
-        if let Some(style) = style(Arc::clone(&done), Arc::clone(under_way), bytes) {
+        if let Some(style) = style(Arc::clone(&done), under_way, bytes) {
             bar.set_style(style);
         }
         Self { bar, bytes: done }
@@ -67,13 +72,13 @@ impl Drop for Progress {
 }
 
 /// `None` only if the template were wrong, which a test rules out.
-fn style(done: Arc<AtomicU64>, under_way: Arc<AtomicU64>, total: u64) -> Option<ProgressStyle> {
+fn style(done: Arc<AtomicU64>, under_way: impl UnderWay, total: u64) -> Option<ProgressStyle> {
     const TEMPLATE: &str = "Scrubbing [{bar:24}] {pos}/{len} locations, {bytes_done}, {rate}, {left}";
     let style = ProgressStyle::with_template(TEMPLATE).ok()?;
     let style = style
         .progress_chars("=> ")
         .with_key("bytes_done", move |_: &ProgressState, w: &mut dyn Write| {
-            let done = done.load(Ordering::Relaxed).saturating_add(under_way.load(Ordering::Relaxed));
+            let done = done.load(Ordering::Relaxed).saturating_add(under_way());
             let _ = write!(w, "{} of {}", human::bytes(done), human::bytes(total));
         })
         .with_key("rate", |state: &ProgressState, w: &mut dyn Write| {
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn the_bar_shows_locations_and_bytes() {
         let (paper, terminal) = paper();
-        let progress = Progress::untimed(&terminal, 12, 3 << 30, &Arc::new(AtomicU64::new(512 << 20)));
+        let progress = Progress::untimed(&terminal, 12, 3 << 30, || 512 << 20);
         progress.advance(3, 1 << 30);
         let drawn = paper.text();
         assert!(drawn.contains("[======>                 ] 3/12 locations, 1.5 GiB of 3.0 GiB, "), "{drawn}");
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn a_log_line_stands_alone_and_the_bar_comes_back() {
         let (paper, terminal) = paper();
-        let progress = Progress::untimed(&terminal, 2, 0, &Arc::default());
+        let progress = Progress::untimed(&terminal, 2, 0, || 0);
         progress.advance(1, 0);
         terminal.suspend(|| paper.note("LOG\n").unwrap());
         let noted = paper.0.lock().unwrap().clone();
@@ -176,9 +181,9 @@ mod tests {
     #[test]
     fn nothing_is_drawn_without_a_terminal() {
         let terminal = Terminal::hidden();
-        let progress = Progress::start(&terminal, 2, 0, &Arc::default());
+        let progress = Progress::start(&terminal, 2, 0, || 0);
         progress.advance(2, 0);
         assert!(progress.bar.is_hidden());
-        assert!(style(Arc::default(), Arc::default(), 0).is_some());
+        assert!(style(Arc::default(), || 0, 0).is_some());
     }
 }

@@ -145,7 +145,8 @@ impl Approval {
         let is_gone = image.status == "deleted" && image.deleted && !lives;
         // Databases may compare ids without case.
         let is_it = image.id.0 == item.name;
-        (is_gone && is_it && !needed.contains_identity(&item.identity)).then_some(Reclaimable { item })
+        (is_gone && is_it && !needed.contains_identity(&item.identity))
+            .then(|| Reclaimable { item, pulse: Pulse::default() })
     }
 }
 
@@ -153,12 +154,22 @@ impl Approval {
 #[derive(Debug)]
 pub struct Reclaimable {
     item: TrashItem,
+    pulse: Pulse,
 }
 
 impl Reclaimable {
     /// What it is.
     pub fn item(&self) -> &TrashItem {
         &self.item
+    }
+
+    /// Where a store that takes its time tells how far it is.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    pub(super) fn watched(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 }
 

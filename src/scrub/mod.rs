@@ -185,6 +185,7 @@ impl Scrubber {
         let (approval, pool) = (&approval, pool.as_ref());
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
+        let reclaim = Reclaim { catalog, policy, approval, stop, patience, observer, under_way: under_way.clone() };
         let common = Lanes {
             catalog,
             policy,
@@ -203,7 +204,7 @@ impl Scrubber {
         let mut recorder = Recorder { ledger, policy, memory, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
         self.run_lanes(&common, &lanes, recorder).await?;
-        Reclaim { catalog, policy, approval, stop, patience }.run(report).await
+        reclaim.run(report).await
     }
 
     async fn rehearse(&self, location: LocationId, observer: &dyn Observer) -> Result<(), CatalogError> {

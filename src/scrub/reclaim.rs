@@ -11,8 +11,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Approval, Reclaimable};
+use super::observer::Observer;
 use super::patience;
 use super::plan::Policy;
+use super::pulse::{Pulse, UnderWay};
 use super::report::{CycleReport, TrashTally};
 use super::shared::{DueData, SharedData};
 use super::survey::PAGE;
@@ -26,6 +28,8 @@ pub(super) struct Reclaim<'a> {
     pub approval: &'a Approval,
     pub stop: &'a CancellationToken,
     pub patience: Duration,
+    pub observer: &'a dyn Observer,
+    pub under_way: UnderWay,
 }
 
 impl Reclaim<'_> {
@@ -44,7 +48,9 @@ impl Reclaim<'_> {
                 self.policy.stores.prepare().await;
                 is_ready = true;
             }
-            match store.trash().await {
+            let listed = store.trash().await;
+            self.observer.alive();
+            match listed {
                 Ok(items) if items.is_empty() => {}
                 Ok(items) => {
                     let tally = self.empty(store.as_ref(), items).await?;
@@ -112,7 +118,9 @@ impl Reclaim<'_> {
         let images: HashMap<_, _> = rows.iter().map(|(image, lives)| (image.id.0.as_str(), (image, *lives))).collect();
         let release = |item: &TrashItem| {
             let (image, lives) = images.get(item.name.as_str())?;
-            self.approval.release(item.clone(), image, *lives, needed)
+            // None of the plan's bytes, but a sign of life.
+            let pulse = Pulse::of(0, &self.under_way);
+            Some(self.approval.release(item.clone(), image, *lives, needed)?.watched(pulse))
         };
         Ok(page.iter().filter_map(release).collect())
     }

@@ -223,7 +223,8 @@ impl CycleReport {
 
     /// Whether somebody should look at what a cycle left, although it came to its end.
     pub fn needs_attention(&self) -> bool {
-        self.kept.failures() > 0 || self.overtaken > 0 || !self.images_unfinished.is_empty()
+        let in_trash = self.trash.values().any(|tally| tally.failed > 0);
+        self.kept.failures() > 0 || in_trash || self.overtaken > 0 || !self.images_unfinished.is_empty()
     }
 
     /// The stable JSON form, version [`JSON_VERSION`].

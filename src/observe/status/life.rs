@@ -45,7 +45,7 @@ impl Life {
     }
 
     pub(super) fn last(&self) -> Instant {
-        let now = self.under_way.load(Ordering::Relaxed);
+        let now = self.under_way.beats();
         if self.under_way_seen.swap(now, Ordering::Relaxed) != now {
             self.sign();
         }
@@ -66,6 +66,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrub::Pulse;
 
     #[test]
     fn silence_is_measured_against_the_bound() {
@@ -84,12 +85,13 @@ mod tests {
     #[test]
     fn progress_of_a_delete_is_life() {
         let life = Life::new();
+        let pulse = Pulse::of(0, &life.under_way);
         let later = Instant::now() + Duration::from_millis(5);
         while Instant::now() < later {
             std::thread::yield_now();
         }
         let before = life.last();
-        life.under_way.store(1, Ordering::Relaxed);
+        pulse.tell(0, 1);
         let after = life.last();
         assert!(after > before);
         assert_eq!(life.last(), after, "the same progress is no new sign");

@@ -458,6 +458,6 @@ impl Observer for Status {
     }
 
     fn under_way(&self) -> UnderWay {
-        UnderWay::clone(&self.life.under_way)
+        self.life.under_way.clone()
     }
 }

@@ -14,7 +14,7 @@ use super::call::Watch;
 use super::librbd::{Access, CallError, Errno, Pool, TrashEntry, TrashSource};
 use super::look;
 use super::{RbdStore, connection::Session};
-use crate::scrub::Reclaimable;
+use crate::scrub::{Pulse, Reclaimable};
 use crate::store::{Answer, Outcome, Reclaimed, TrashItem};
 
 /// The name that Glance gives the snapshot of each image (glance_store's `DEFAULT_SNAPNAME`).
@@ -52,18 +52,18 @@ impl RbdStore {
 
     /// Frees each, some at a time, and answers in order.
     pub(super) async fn reclaim_all(&self, items: &[Reclaimable]) -> Vec<Reclaimed> {
-        let each: Vec<_> = items.iter().map(|item| self.reclaim_one(item.item())).collect();
+        let each: Vec<_> = items.iter().map(|item| self.reclaim_one(item.item(), item.pulse())).collect();
         stream::iter(each).buffered(self.workers).collect().await
     }
 
-    async fn reclaim_one(&self, item: &TrashItem) -> Reclaimed {
-        match self.try_reclaim(item).await {
+    async fn reclaim_one(&self, item: &TrashItem, pulse: &Pulse) -> Reclaimed {
+        match self.try_reclaim(item, pulse).await {
             Ok(reclaimed) => reclaimed,
             Err(answer) => Reclaimed { answer, bytes: 0 },
         }
     }
 
-    async fn try_reclaim(&self, item: &TrashItem) -> Result<Reclaimed, Answer> {
+    async fn try_reclaim(&self, item: &TrashItem, pulse: &Pulse) -> Result<Reclaimed, Answer> {
         if item.deferred {
             return Err(in_use("its deferment is not over"));
         }
@@ -72,8 +72,8 @@ impl RbdStore {
         let instance = session.instance;
         let bytes = self.connection.call(&session, move |_: &Watch| unlink(&theirs, &first, instance)).await??;
         let _turn = self.connection.removals.acquire().await.ok();
-        let second = item.clone();
-        let answer = self.connection.call(&session, move |watch: &Watch| remove(&pool, &second, watch)).await?;
+        let (second, pulse) = (item.clone(), pulse.clone());
+        let answer = self.connection.call(&session, move |watch: &Watch| remove(&pool, &second, watch, &pulse)).await?;
         Ok(Reclaimed { bytes: if answer.outcome == Outcome::Deleted { bytes } else { 0 }, answer })
     }
 }
@@ -110,8 +110,12 @@ fn unlink(pool: &Pool, item: &TrashItem, instance: u64) -> Result<u64, Answer> {
     }
 }
 
-fn remove(pool: &Pool, item: &TrashItem, watch: &Watch) -> Answer {
-    let Err(error) = pool.trash_remove(&item.key, |_, _| watch.goes_on()) else {
+fn remove(pool: &Pool, item: &TrashItem, watch: &Watch, pulse: &Pulse) -> Answer {
+    let told = |done, total| {
+        pulse.tell(done, total);
+        watch.goes_on()
+    };
+    let Err(error) = pool.trash_remove(&item.key, told) else {
         return Answer::plain(Outcome::Deleted);
     };
     match error.errno {

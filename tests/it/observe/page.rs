@@ -114,5 +114,6 @@ fn the_page_is_escaped_without_a_browser_too() {
     let (_site, status) = after_a_cycle();
     let page = get(&server(&status), "/").body;
     assert!(page.contains("&lt;script&gt;document.title='gone'&lt;/script&gt;\\u{202e}&amp;"), "{page}");
+    assert!(page.contains("no answer &lt;b&gt;in&lt;/b&gt; 60 s"), "{page}");
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'), "{page}");
 }
