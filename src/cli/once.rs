@@ -105,6 +105,8 @@ fn exit_of(report: &CycleReport, signal: Option<Exit>) -> Exit {
     if report.interrupted {
         return signal.unwrap_or(Exit::Terminated);
     }
-    let attention = report.kept.failures() > 0 || report.overtaken > 0 || !report.images_unfinished.is_empty();
+    let in_trash = report.trash.values().any(|tally| tally.failed > 0);
+    let attention =
+        report.kept.failures() > 0 || in_trash || report.overtaken > 0 || !report.images_unfinished.is_empty();
     if attention { Exit::Attention } else { Exit::Clean }
 }

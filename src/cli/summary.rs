@@ -33,6 +33,15 @@ pub(super) fn print(report: &CycleReport, format: Format) -> Result<(), OutputEr
         let detail = line.detail.as_deref().map_or(Cell::None, Cell::Text);
         list.row(&[store, Cell::Text("kept"), Cell::Text(reason.as_str()), locations, bytes, detail])?;
     }
+    for (store, tally) in &report.trash {
+        let (freed, failed) = (Cell::Text("freed from the trash"), Cell::Text("left in the trash after a failure"));
+        for (what, images, bytes) in [(freed, tally.freed, tally.bytes), (failed, tally.failed, 0)] {
+            if images > 0 {
+                let images = Cell::Int(i64::try_from(images).unwrap_or(i64::MAX));
+                list.row(&[Cell::Text(store.as_str()), what, Cell::None, images, Cell::Bytes(bytes), Cell::None])?;
+            }
+        }
+    }
     let stopped = if report.interrupted { "; stopped before the end" } else { "" };
     list.finish(&(), &format!("{} images finished{stopped}", report.images_finished))
 }

@@ -267,6 +267,7 @@ impl Lanes<'_> {
         let mut answers = answers.into_iter();
         for in_hand in in_hand {
             let answer = answers.next().unwrap_or_else(unanswered);
+            log_remark(&in_hand.which, &answer);
             let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
             self.send(settled, in_hand.settled(lane, end)).await;
         }
@@ -293,6 +294,17 @@ fn add(calls: &mut VecDeque<Call>, looked_at: Instant, in_hand: InHand, approved
             let container = container.clone();
             calls.push_back(Call { container, looked_at, in_hand: vec![in_hand], approved: vec![approved] });
         }
+    }
+}
+
+/// What a store has to say of data that is gone: where trashed data lies, and who holds it.
+fn log_remark(one: &Example, answer: &Answer) {
+    if answer.outcome.finishes() && answer.detail.is_some() {
+        let (image, location) = (one.image.as_ref().map_or("?", |image| &image.0), one.location);
+        tracing::info!(
+            image_id = image, location_id = %location, outcome = answer.outcome.as_str(),
+            "Location {location} of image {image}: {answer}"
+        );
     }
 }
 

@@ -31,9 +31,18 @@ pub(super) struct Reclaim<'a> {
 impl Reclaim<'_> {
     /// Goes through the trash of every store.
     pub(super) async fn run(&self, report: &mut CycleReport) -> Result<(), CatalogError> {
+        let mut is_ready = false;
         for store in self.policy.stores.all() {
             if self.stop.is_cancelled() {
                 break;
+            }
+            if !store.has_trash() {
+                continue;
+            }
+            if !is_ready {
+                // The survey of a cycle in which nothing is due asks no store.
+                self.policy.stores.prepare().await;
+                is_ready = true;
             }
             match store.trash().await {
                 Ok(items) if items.is_empty() => {}
@@ -88,8 +97,8 @@ impl Reclaim<'_> {
         self.catalog.living(self.policy.horizon, see).await?;
         if living.unreadable > 0 {
             tracing::warn!(
-                "The trash of store {store} is left alone: {} locations of living images cannot be decrypted, and might \
-                 point to what lies in it",
+                "The trash of store {store} is left alone: what {} locations of living images point to is unknown, and \
+                 they might need what lies in it",
                 living.unreadable
             );
             return Ok(None);

@@ -49,7 +49,8 @@ pub(super) struct LivingData {
     witnesses: HashMap<(usize, String), Vec<Location>>,
     /// Living locations seen.
     pub(super) seen: u64,
-    /// Those of them that could not be read or decrypted: what they point to is unknown.
+    /// Those of them that could not be read or decrypted, or mean something in a cluster that does not answer: what they
+    /// point to is unknown.
     pub(super) unreadable: u64,
 }
 
@@ -69,7 +70,9 @@ impl LivingData {
                 return;
             }
         };
-        for identity in stores.meanings(&living).filter_map(|target| target.identity) {
+        let (targets, are_all) = stores.meanings(&living);
+        self.unreadable += u64::from(!are_all);
+        for identity in targets.into_iter().filter_map(|target| target.identity) {
             let hash = self.due.key.hash_one(&identity);
             if self.due.hashes.binary_search(&hash).is_ok() {
                 self.shared.insert(hash);

@@ -111,8 +111,8 @@ impl Plan {
         report.living_unreadable = self.living_unreadable;
         if self.living_unreadable > 0 {
             tracing::warn!(
-                "{} locations of living images cannot be decrypted, so it is unknown whether they share data with what \
-                 is due; see metadata_encryption_key",
+                "What {} locations of living images point to is unknown, and so whether they share data with what is \
+                 due: they cannot be decrypted (see metadata_encryption_key), or lie in a cluster that does not answer",
                 self.living_unreadable
             );
         }

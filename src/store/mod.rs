@@ -43,7 +43,8 @@ pub trait Store: Send + Sync {
     /// What a location means to this store. Reads the URI, the config and what [`Store::prepare`] brought; asks nobody.
     ///
     /// # Errors
-    /// The answer for a location that can never be deleted here: `malformed`, `forbidden`, `no_store`.
+    /// The answer for a location that can never be deleted here: `malformed`, `forbidden`, `no_store`; or `unavailable`,
+    /// where its meaning depends on what [`Store::prepare`] could not find out.
     fn locate(&self, location: &Location) -> Result<Target, Answer>;
 
     /// Whether a location without a store id is certainly this store's.
@@ -64,7 +65,12 @@ pub trait Store: Send + Sync {
     /// Looks at itself without changing anything.
     async fn check(&self) -> Vec<Finding>;
 
-    /// What lies in the backend's own trash, where the config wants it emptied.
+    /// Whether the backend has a trash of its own that the config wants emptied.
+    fn has_trash(&self) -> bool {
+        false
+    }
+
+    /// What lies in the backend's own trash.
     ///
     /// # Errors
     /// The answer that stands for the whole trash: `unavailable`, `forbidden`.

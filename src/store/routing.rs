@@ -49,10 +49,17 @@ impl Stores {
     }
 
     /// Every meaning that a location could have here, whatever store its row names: for finding out what else points
-    /// to some data, a row's wrong store id must not hide it.
-    pub fn meanings(&self, location: &Location) -> impl Iterator<Item = Target> {
-        let serving = self.stores.iter().filter(|store| store.schemes().contains(&location.scheme));
-        serving.filter_map(|store| store.locate(location).ok())
+    /// to some data, a row's wrong store id must not hide it. With it, whether that is all: a store that cannot be
+    /// reached may not know what the location means to it.
+    pub fn meanings(&self, location: &Location) -> (Vec<Target>, bool) {
+        let mut meanings = (Vec::new(), true);
+        for store in self.stores.iter().filter(|store| store.schemes().contains(&location.scheme)) {
+            match store.locate(location) {
+                Ok(target) => meanings.0.push(target),
+                Err(answer) => meanings.1 &= answer.outcome != Outcome::Unavailable,
+            }
+        }
+        meanings
     }
 
     fn by_scheme(&self, location: &Location) -> Result<usize, Answer> {

@@ -7,6 +7,7 @@ mod faults;
 mod golden;
 mod lanes;
 mod probe;
+mod rbd;
 mod real_glance;
 mod scrub_once;
 mod support;

@@ -11,6 +11,8 @@ find_missing_packages() {
     missing+=(mariadb-server mariadb-client)
   postgres_bin=$(find_postgres) || missing+=(postgresql)
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+  command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && /usr/bin/python3 -c 'import rados, rbd' 2>/dev/null ||
+    missing+=(ceph-mon ceph-osd ceph-common)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 }
 
@@ -41,7 +43,12 @@ install_packages() {
 glance_venv=$cache/glance-$(cat tests/servers/glance/{requirements,constraints}.txt | sha256sum | cut -c1-12)
 
 install_glance() {
-  [ ! -e "$glance_venv/complete" ] || return 0
+  [ -e "$glance_venv/complete" ] || make_glance_venv || return
+  # Ceph's own bindings, which PyPI has not. They fit: they are built for Debian's Python, which this one is.
+  ln -sf /usr/lib/python3/dist-packages/{rados,rbd}.cpython-*.so "$glance_venv"/lib/python3*/site-packages/
+}
+
+make_glance_venv() {
   rm -rf "$glance_venv"
   /usr/bin/python3 -m venv "$glance_venv" || return
   "$glance_venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-binary simplegeneric \

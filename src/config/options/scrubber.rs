@@ -41,7 +41,7 @@ pub(super) const OPTIONS: &[O] = &[
         "rbd_in_use",
         &["trash", "wait"],
         "What becomes of an RBD image that clones or snapshots of others still hold: trash moves it to the pool's trash, \
-         as Glance does; wait leaves it as it is until they have gone. Clones of format 1 are waited for in any case.",
+         as Glance does; wait leaves it as it is until they have gone. Clones of format 1 keep it as it is in any case.",
     )
     .or("trash"),
     O::flag(
@@ -56,7 +56,7 @@ pub(super) const OPTIONS: &[O] = &[
          second, any number at a time.",
     )
     .within(1, 256)
-    .or("64"),
+    .or("128"),
     O::int("rbd_removals", "RBD images being removed at once, for each cluster: this is the OSDs' work.")
         .within(1, 256)
         .or("16"),

@@ -219,9 +219,10 @@ impl Key {
             ("rados_connect", Errno::ENOENT) => {
                 (Outcome::Unavailable, "its keyring or a file that the config names is missing or may not be read")
             }
-            (_, Errno::EACCES | Errno::EPERM) => {
-                (Outcome::Forbidden, "the monitors do not know the user, or the key in its keyring is wrong")
-            }
+            (_, Errno::EACCES | Errno::EPERM) => (
+                Outcome::Forbidden,
+                "the monitors do not know the user, or the key in its keyring is wrong, or there is no keyring",
+            ),
             (_, Errno::ETIMEDOUT) => (Outcome::Unavailable, "its monitors do not answer"),
             _ => (Outcome::Unavailable, "see Ceph's own log"),
         };
@@ -244,6 +245,9 @@ fn connect(key: &Key, management_ops: Option<u64>, deadline: Duration) -> Result
     let connected = || -> Result<Session, CallError> {
         let mut unconnected = Unconnected::new(library, &key.setup())?;
         set_timeouts(&mut unconnected, key.timeout, deadline)?;
+        // Ceph's own lines would stand between those of our log; each answer is told there anyway. A log_file still works.
+        unconnected.set("log_to_stderr", "false")?;
+        unconnected.set("err_to_stderr", "false")?;
         if let Some(ops) = management_ops {
             unconnected.set("rbd_concurrent_management_ops", &ops.to_string())?;
         }

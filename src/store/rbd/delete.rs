@@ -79,13 +79,21 @@ pub(super) fn unlink(pool: &Pool, job: &Job, watch: &Watch) -> Result<Look, Ende
 
 /// Removes the image. `pulse` hears how far it is.
 pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: &Pulse) -> Result<Answer, Ended> {
-    if !watch.goes_on() {
-        return Err(given_up());
+    let remove = || {
+        if !watch.goes_on() {
+            return Err(given_up());
+        }
+        Ok(pool.remove(&job.address.image, |done, total| {
+            pulse.tell(done, total);
+            watch.goes_on()
+        }))
+    };
+    let mut removed = remove()?;
+    if is_not_found(&removed) && is_there(pool, job, watch)? {
+        // librbd lists what it removes in the pool's trash, and cannot make that list in a full pool that has none yet.
+        pool.make_trash().map_err(|error| job.ended(&error))?;
+        removed = remove()?;
     }
-    let removed = pool.remove(&job.address.image, |done, total| {
-        pulse.tell(done, total);
-        watch.goes_on()
-    });
     let Err(error) = removed else { return Ok(Answer::plain(Outcome::Deleted)) };
     match error.errno {
         Errno::ENOENT => missing(pool, job, watch),
@@ -93,6 +101,21 @@ pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: 
         Errno::EBUSY => Err(Ended::With(in_use(format!("it is open elsewhere ({error})")))),
         Errno::ECANCELED => Err(given_up()),
         _ => Err(job.ended(&error)),
+    }
+}
+
+fn is_not_found(answer: &Result<(), CallError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.errno == Errno::ENOENT)
+}
+
+fn is_there(pool: &Pool, job: &Job, watch: &Watch) -> Result<bool, Ended> {
+    if !watch.goes_on() {
+        return Err(given_up());
+    }
+    match pool.open(&job.address.image, Access::ReadOnly) {
+        Ok(_) => Ok(true),
+        Err(CallError { errno: Errno::ENOENT, .. }) => Ok(false),
+        Err(error) => Err(job.ended(&error)),
     }
 }
 
@@ -131,6 +154,8 @@ fn missing(pool: &Pool, job: &Job, watch: &Watch) -> Result<Answer, Ended> {
     match whereabouts(pool, &job.address.image) {
         Ok(Whereabouts::Gone) => Ok(Answer::plain(Outcome::Absent)),
         Ok(Whereabouts::Trash(detail)) => Ok(Answer::because(Outcome::Trashed, detail)),
+        // A new connection knows the pools that there are now.
+        Ok(Whereabouts::NoPool) => Err(Ended::ShutOut(no_pool(&job.address))),
         Ok(Whereabouts::There) => Err(Ended::With(unavailable(format!(
             "{}: removing it ended in ENOENT although it is there; is the pool full?",
             job.address
@@ -144,6 +169,8 @@ pub(super) enum Whereabouts {
     There,
     Trash(String),
     Gone,
+    /// Nothing can be said: the pool is another one by now, or none.
+    NoPool,
 }
 
 pub(super) fn whereabouts(pool: &Pool, image: &str) -> Result<Whereabouts, CallError> {
@@ -160,8 +187,14 @@ pub(super) fn whereabouts(pool: &Pool, image: &str) -> Result<Whereabouts, CallE
     };
     Ok(match trashed {
         Some(entry) => Whereabouts::Trash(format!("it lies in the pool's trash already, with id {}", entry.id)),
+        // Of a pool that was deleted everything is missing. The answers above have brought the map that says so.
+        None if !pool.is_there()? => Whereabouts::NoPool,
         None => Whereabouts::Gone,
     })
+}
+
+pub(super) fn no_pool(address: &Address) -> Answer {
+    unavailable(format!("{address}: its pool was deleted, renamed or made anew since it was opened"))
 }
 
 fn given_up() -> Ended {
@@ -172,5 +205,22 @@ impl Job {
     fn ended(&self, error: &CallError) -> Ended {
         let answer = of_error(error, &self.address);
         if error.errno == Errno::ESHUTDOWN { Ended::ShutOut(answer) } else { Ended::With(answer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rbd::librbd::tests::{Ceph, unused_name};
+
+    #[test]
+    fn what_a_deleted_pool_held_is_not_absent() {
+        let Some(ceph) = Ceph::at_hand() else { return };
+        let name = unused_name();
+        ceph.run(&format!("ceph osd pool create {name} 1"));
+        let pool = Ceph::at_hand().unwrap().pool(&name);
+        assert!(matches!(whereabouts(&pool, "image"), Ok(Whereabouts::Gone)));
+        ceph.run(&format!("ceph osd pool delete {name} {name} --yes-i-really-really-mean-it"));
+        assert!(matches!(whereabouts(&pool, "image"), Ok(Whereabouts::NoPool)));
     }
 }

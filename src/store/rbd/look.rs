@@ -3,7 +3,8 @@
 //! Promises: reads only. A watcher or an advisory lock is a reason to leave the image alone: removing an image that is
 //! open elsewhere fails late, after its snapshot has gone, and `rbd_remove` waits for ever beside an advisory lock.
 //! Children inform and never decide by themselves: the Ceph user of Glance often may not read the pools that they lie
-//! in, so that none seen does not mean that there are none.
+//! in, so that none seen does not mean that there are none. Of clones of format 2 the image itself knows that it has
+//! some; those of format 1 are found out by unprotecting the snapshot.
 
 use std::fmt::Write;
 
@@ -21,6 +22,8 @@ pub(super) struct Look {
     pub holders: Vec<String>,
     /// Clones of Glance's snapshot, as far as they can be seen.
     pub children: Vec<String>,
+    /// The image says by itself that it has clones of format 2.
+    pub has_clones_of_format_2: bool,
     /// Snapshots besides Glance's.
     pub foreign_snapshots: Vec<String>,
     /// Whether Glance's snapshot is there.
@@ -30,6 +33,7 @@ pub(super) struct Look {
 /// Looks. `instance` is this client's own number: an image opened for writing is watched by its opener.
 pub(super) fn look(image: &Image<'_>, snapshot: Option<&str>, instance: u64) -> Result<Look, CallError> {
     let mut look = Look { holders: holders(image, instance)?, id: image.id().ok(), ..Look::default() };
+    look.has_clones_of_format_2 = image.has_clones_of_format_2()?;
     for name in image.snapshots()? {
         match snapshot {
             Some(glances) if name == glances => look.has_snapshot = true,
@@ -53,6 +57,8 @@ impl Look {
         let mut ties = Vec::new();
         if !self.children.is_empty() {
             ties.push(format!("{} ({})", counted(self.children.len(), "clone"), listed(&self.children)));
+        } else if self.has_clones_of_format_2 {
+            ties.push("clones that this Ceph user may not see".to_owned());
         }
         if !self.foreign_snapshots.is_empty() {
             let count = counted(self.foreign_snapshots.len(), "snapshot");
@@ -134,6 +140,8 @@ mod tests {
             "7 clones (vms/disk1, vms/disk2, vms/disk3, vms/disk4, vms/disk5, …) and 1 snapshot not of Glance (backup)"
         );
         assert_eq!(Look::default().ties(), "");
+        let unseen = Look { has_clones_of_format_2: true, ..Look::default() };
+        assert_eq!(unseen.ties(), "clones that this Ceph user may not see");
         assert_eq!(Look::default().held(), None);
     }
 }

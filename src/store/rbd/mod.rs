@@ -31,7 +31,7 @@ use futures::future::join_all;
 use self::address::Address;
 use self::connection::{Connection, Session};
 use self::delete::{Ended, Job};
-use self::librbd::Pool;
+use self::librbd::{Library, Pool};
 use super::{Answer, Finding, Outcome, Pace, Probed, Reclaimed, Store, Target, TrashItem};
 use crate::config::{Config, InUse, RbdConfig, StoreId};
 use crate::location::{Location, Scheme};
@@ -57,6 +57,10 @@ pub(super) struct RbdStore {
 impl RbdStore {
     pub(super) fn open(id: StoreId, options: &RbdConfig, config: &Config) -> Self {
         let policy = &config.scrubber.rbd;
+        // Said at the start and not only when the first image meets it. The other stores work all the same.
+        if let Err(missing) = Library::load() {
+            tracing::warn!(store = id.as_str(), "Nothing can be deleted from store {id}: {missing}");
+        }
         Self {
             id,
             pool: options.pool.clone(),
@@ -187,9 +191,12 @@ impl Store for RbdStore {
         }
         let Address { pool, image, .. } = &address;
         let cluster = address.fsid.as_ref().or(known.as_ref());
-        // An unknown cluster is like no other one; nothing is deleted from it in this cycle.
-        let cluster = cluster.map_or_else(|| format!("of store {}", self.id), Clone::clone);
-        let identity = Some(identity(&cluster, pool, image));
+        let Some(cluster) = cluster else {
+            // What else points to the same image could not be told.
+            let detail = format!("its URI names no cluster, and that of store {} could not be asked", self.id);
+            return Err(answers::unavailable(detail));
+        };
+        let identity = Some(identity(cluster, pool, image));
         Ok(Target { container: format!("pool {pool} of cluster {cluster}"), identity })
     }
 
@@ -210,8 +217,12 @@ impl Store for RbdStore {
         self.findings().await
     }
 
+    fn has_trash(&self) -> bool {
+        self.reclaim_trash
+    }
+
     async fn trash(&self) -> Result<Vec<TrashItem>, Answer> {
-        if self.reclaim_trash { self.trash_items().await } else { Ok(Vec::new()) }
+        self.trash_items().await
     }
 
     async fn reclaim(&self, items: &[Reclaimable]) -> Vec<Reclaimed> {

@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::answers::{in_use, of_error};
-use super::delete::{Whereabouts, whereabouts};
+use super::delete::{Whereabouts, no_pool, whereabouts};
 use super::librbd::{Access, CallError, Errno, Image, Pool};
 use super::look::{self, Look};
 use super::{RbdStore, call};
@@ -37,6 +37,7 @@ fn probe(pool: &Pool, address: &Address, policy: InUse) -> Result<Probed, CallEr
                 // It came back between the two looks.
                 Whereabouts::There => return Ok(Probed::default()),
                 Whereabouts::Gone => Answer::plain(Outcome::Absent),
+                Whereabouts::NoPool => no_pool(address),
             };
             return Ok(Probed { answer: Some(answer), stored: None });
         }
@@ -57,13 +58,12 @@ fn expected(look: &Look, image: &Image<'_>, snapshot: Option<&str>, policy: InUs
     if ties.is_empty() {
         return None;
     }
-    // Clones of format 1 can only be made from a protected snapshot, and keep it so. Of format 2 too, which then lets
-    // go of it: the ties of a protected snapshot may turn out to be weaker than this says.
+    // Clones of format 1 keep their snapshot protected; those of format 2 let go of it.
     let protected = snapshot.is_some_and(|snapshot| look.has_snapshot && image.is_protected(snapshot).unwrap_or(true));
     match policy {
         InUse::Wait => Some(in_use(format!("it has {ties}; rbd_in_use is wait"))),
-        InUse::Trash if protected && !look.children.is_empty() => {
-            Some(in_use(format!("it has {ties}; it goes to the trash if they are of format 2, else it stays")))
+        InUse::Trash if protected && !look.children.is_empty() && !look.has_clones_of_format_2 => {
+            Some(in_use(format!("it has {ties} of format 1")))
         }
         InUse::Trash => Some(Answer::because(Outcome::Trashed, format!("it has {ties}"))),
     }

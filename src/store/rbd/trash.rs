@@ -24,6 +24,10 @@ impl RbdStore {
     /// What lies in the trash of the store's pool.
     pub(super) async fn trash_items(&self) -> Result<Vec<TrashItem>, Answer> {
         let (session, pool) = self.connection.pool(&self.pool).await?;
+        // What is needed was compared by what was known when the stores got ready.
+        if self.known().as_ref() != Some(&session.fsid) {
+            return Err(unavailable("the cluster was not to be reached in time; the next cycle will see"));
+        }
         let listed = self.connection.call(&session, move |_: &Watch| pool.trash_list()).await?;
         let entries = match listed {
             Ok(entries) => entries,

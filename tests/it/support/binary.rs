@@ -91,6 +91,10 @@ impl Scrubber {
         self
     }
 
+    pub fn args(self, arguments: &[&str]) -> Scrubber {
+        arguments.iter().fold(self, Scrubber::arg)
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Scrubber {
         self.command.env(name, value);
         self

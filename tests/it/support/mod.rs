@@ -4,6 +4,7 @@
 //! servers and processes go with the value that stands for them.
 
 pub mod binary;
+pub mod ceph;
 pub mod database;
 pub mod glance;
 pub mod rows;

@@ -38,6 +38,11 @@ pub fn glance_venv() -> Option<PathBuf> {
     at_hand("Glance", "SCRUBBER_TEST_GLANCE_VENV").map(PathBuf::from)
 }
 
+/// The `ceph.conf` of a cluster, by the variable's name.
+pub fn ceph_conf(variable: &str) -> Option<PathBuf> {
+    at_hand("Ceph", variable).map(PathBuf::from)
+}
+
 /// Where Glance's schema is, as its glance-manage made it: `sqlite.db`, `mariadb.sql`, `postgres.sql`.
 pub fn schema_dir() -> Option<PathBuf> {
     at_hand("Glance's own schema", "SCRUBBER_TEST_SCHEMA_DIR").map(PathBuf::from)

@@ -110,6 +110,19 @@ impl<'p> Image<'p> {
         Ok(features & FEATURE_FAST_DIFF != 0 && flags & invalid == 0)
     }
 
+    /// Whether the image has clones of format 2, in whatever pool: it keeps account of them itself, so that this is known
+    /// also where [`Image::children`] may not look. Clones of format 1 leave no trace here.
+    ///
+    /// # Errors
+    /// As librbd answers.
+    pub fn has_clones_of_format_2(&self) -> Result<bool, CallError> {
+        let op_features: u64 = ask_number("rbd_get_op_features", |op_features| {
+            // SAFETY: an open image and a place for the number.
+            unsafe { (self.c().rbd_get_op_features)(self.raw, op_features) }
+        })?;
+        Ok(op_features & ffi::OP_FEATURE_CLONE_PARENT != 0)
+    }
+
     /// How many bytes of the image exist, rounded up to objects; without what it has from a parent and without
     /// snapshots of other states. Without fast-diff it asks for each object that might exist: not for large images.
     ///
@@ -270,7 +283,7 @@ impl<'p> Image<'p> {
     pub fn children(&self, snap: &str) -> Result<Vec<Child>, CallError> {
         self.show(Some(&c_text("rbd_snap_set", snap)?))?;
         let children = self.children_of_shown();
-        // Back to the present, also after a failure: an image that shows a snapshot is read-only.
+        // Back to the present, also after a failure: whatever is asked next would be about the snapshot.
         self.show(None)?;
         children
     }

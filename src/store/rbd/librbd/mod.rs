@@ -23,7 +23,7 @@ mod library;
 mod pool;
 mod progress;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod trash;
 
 pub use cluster::{Cluster, Setup, Unconnected};

@@ -1,10 +1,11 @@
 //! A pool: what is done with images by name.
 
+use std::ffi::c_uint;
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
-use super::answers::c_text;
+use super::answers::{ask_text, c_text};
 use super::cluster::Cluster;
 use super::error::{CallError, Errno, check};
 use super::ffi::{Functions, IoCtxT};
@@ -23,6 +24,7 @@ pub enum Access {
 
 /// A pool, for any number of threads. Keeps its connection alive.
 pub struct Pool {
+    name: String,
     cluster: Arc<Cluster>,
     raw: IoCtxT,
 }
@@ -45,15 +47,15 @@ impl Pool {
     pub(super) fn new(cluster: &Arc<Cluster>, name: &str) -> Result<Self, CallError> {
         const CALL: &str = "rados_ioctx_create";
         let c = &cluster.library().c;
-        let name = c_text(CALL, name)?;
+        let c_name = c_text(CALL, name)?;
         let mut raw = ptr::null_mut();
         // SAFETY: a connected handle, a text that ends with a NUL, and `raw` takes the new handle.
-        check(CALL, unsafe { (c.rados_ioctx_create)(cluster.raw(), name.as_ptr(), &mut raw) })?;
+        check(CALL, unsafe { (c.rados_ioctx_create)(cluster.raw(), c_name.as_ptr(), &mut raw) })?;
         // A full pool holds back every write, a delete's too, until there is space; this lets those through that free
         // some.
         // SAFETY: a living handle that nobody else has yet.
         unsafe { (c.rados_set_pool_full_try)(raw) }
-        Ok(Self { cluster: Arc::clone(cluster), raw })
+        Ok(Self { name: name.to_owned(), cluster: Arc::clone(cluster), raw })
     }
 
     pub(super) fn c(&self) -> &'static Functions {
@@ -64,10 +66,31 @@ impl Pool {
         self.raw
     }
 
+    /// Whether the map at hand still has this very pool under the name that it was opened by: not one that was deleted,
+    /// renamed, or made anew since. Asks nobody, but an ENOENT of any other call here has brought a new map, if the pool
+    /// was deleted: without this look, all that such a pool ever held seems to be absent from it.
+    ///
+    /// # Errors
+    /// As librados answers.
+    pub fn is_there(&self) -> Result<bool, CallError> {
+        let now = ask_text("rados_ioctx_get_pool_name", Errno::ERANGE, |name, len| {
+            // A shorter buffer than there is, where it is too long for C's number.
+            let len = c_uint::try_from(len).unwrap_or(c_uint::MAX);
+            // SAFETY: a living pool; `name` has room for `len` bytes.
+            unsafe { (self.c().rados_ioctx_get_pool_name)(self.raw, name, len) }
+        });
+        match now {
+            Ok(now) => Ok(now == self.name),
+            Err(error) if error.errno == Errno::ENOENT => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens an image by its name.
     ///
     /// # Errors
-    /// ENOENT without such an image: also where it is in the trash, half removed, or where the pool is gone.
+    /// ENOENT without such an image: also where it is in the trash or half removed, and where the pool was deleted (see
+    /// [`Pool::is_there`]).
     pub fn open(&self, name: &str, access: Access) -> Result<Image<'_>, CallError> {
         match access {
             Access::ReadOnly => Image::open(self, "rbd_open_read_only", self.c().rbd_open_read_only, name),
@@ -87,7 +110,9 @@ impl Pool {
     }
 
     /// Removes an image. Waits without end while somebody holds an advisory lock on it: see [`Image::lockers`].
-    /// `go_on` hears how far it is (done, total), from a thread of librbd; `false` stops, and a later call goes on.
+    /// `go_on` hears how far it is (done, total), from a thread of librbd; `false` stops. An image whose removal was
+    /// stopped or killed cannot be opened any more (ENOENT) and is not in the trash, but has data: only another call of
+    /// this finds it by its name, and goes on.
     ///
     /// # Errors
     /// ENOTEMPTY with snapshots left, EBUSY while it is open for writing elsewhere, ECANCELED where `go_on` stopped it;
@@ -105,7 +130,7 @@ impl Pool {
     /// promises that `name` is random.
     ///
     /// # Errors
-    /// EPERM where the user may not.
+    /// EPERM where the user may not. A pool that was deleted does not refuse.
     pub fn may_remove_objects(&self, name: &str) -> Result<(), CallError> {
         const CALL: &str = "rados_remove";
         let name = c_text(CALL, name)?;

@@ -13,7 +13,8 @@ use super::*;
 /// 12 MiB of data: three objects.
 const DATA: u64 = 12 << 20;
 
-struct Ceph {
+/// A connection to the cluster.
+pub struct Ceph {
     conf: String,
     cluster: Arc<Cluster>,
     images: Pool,
@@ -21,7 +22,7 @@ struct Ceph {
 
 impl Ceph {
     /// The cluster, or `None` where there is none and none is demanded.
-    fn at_hand() -> Option<Self> {
+    pub fn at_hand() -> Option<Self> {
         let Ok(conf) = std::env::var("SCRUBBER_TEST_CEPH") else {
             assert!(
                 std::env::var_os("SCRUBBER_TEST_ALL").is_none(),
@@ -35,12 +36,13 @@ impl Ceph {
         Some(Self { conf, cluster, images })
     }
 
-    fn pool(&self, name: &str) -> Pool {
+    /// A pool that must be there.
+    pub fn pool(&self, name: &str) -> Pool {
         self.cluster.pool(name).unwrap().unwrap()
     }
 
     /// Runs a command of Ceph's, as words separated by spaces (a no-break space is part of a word), and gives what it prints.
-    fn run(&self, command: &str) -> String {
+    pub fn run(&self, command: &str) -> String {
         self.run_with(command, Stdio::null())
     }
 
@@ -109,7 +111,8 @@ fn set_up(conf: &str, user: &str) -> Unconnected {
     unconnected
 }
 
-fn unused_name() -> String {
+/// A name that nothing has.
+pub fn unused_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();
     format!("binding-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -222,9 +225,11 @@ fn a_clone_that_needs_the_protection_is_named() {
     let Some(ceph) = Ceph::at_hand() else { return };
     let name = ceph.glance_image();
     let child = ceph.cloned(&name, 1);
+    ceph.run(&format!("rbd resize --no-progress --size 16M images/{name}"));
     let image = ceph.images.open(&name, Access::ReadWrite).unwrap();
     let named = |in_trash| Child { pool: "vms".into(), namespace: String::new(), image: child.clone(), in_trash };
     assert_eq!(image.children("snap").unwrap(), [named(false)]);
+    assert_eq!(image.size().unwrap(), 16 << 20, "it shows the present again, not the snapshot");
     assert_eq!(errno(image.unprotect("snap")), Errno::EBUSY);
     assert_eq!(errno(image.remove_snapshot("snap")), Errno::EBUSY);
     let vms = ceph.pool("vms");
@@ -232,7 +237,6 @@ fn a_clone_that_needs_the_protection_is_named() {
     assert_eq!(image.children("snap").unwrap(), [named(true)]);
     let entry = vms.trash_list().unwrap().into_iter().find(|entry| entry.name == child).unwrap();
     vms.trash_remove(&entry.id, |_, _| true).unwrap();
-    // Writing works again after the look at a snapshot.
     image.unprotect("snap").unwrap();
     drop(image);
     ceph.forget(&name);
@@ -344,19 +348,34 @@ fn a_long_list_is_complete() {
     ceph.forget(&name);
 }
 
+/// Then it has data and no name to open it by; only another removal by its name finds it.
 #[test]
 fn a_removal_that_is_stopped_can_be_finished() {
     let Some(ceph) = Ceph::at_hand() else { return };
     let name = ceph.image();
-    let calls = AtomicU32::new(0);
-    let stop = |_, _| {
-        calls.fetch_add(1, Ordering::Relaxed);
-        false
-    };
-    assert_eq!(errno(ceph.images.remove(&name, stop)), Errno::ECANCELED);
-    assert!(calls.into_inner() > 0);
-    ceph.images.remove(&name, |_, _| true).unwrap();
+    let id = ceph.images.open(&name, Access::ReadOnly).unwrap().id().unwrap();
+    let parts = || ceph.run("rados --pool images ls").lines().filter(|object| object.contains(&id)).count();
+    assert!(parts() > 3, "three objects of data, and the header");
+    assert_eq!(errno(ceph.images.remove(&name, |_, _| false)), Errno::ECANCELED);
+    assert!(parts() > 1);
     assert_eq!(errno(ceph.images.open(&name, Access::ReadOnly)), Errno::ENOENT);
+    assert!(ceph.images.trash_list().unwrap().iter().all(|entry| entry.id != id));
+    ceph.images.remove(&name, |_, _| true).unwrap();
+    assert_eq!(parts(), 0);
+    assert_eq!(errno(ceph.images.remove(&name, |_, _| true)), Errno::ENOENT);
+}
+
+#[test]
+fn a_removal_from_the_trash_that_is_stopped_can_be_finished() {
+    let Some(ceph) = Ceph::at_hand() else { return };
+    let name = ceph.image();
+    let id = ceph.images.open(&name, Access::ReadOnly).unwrap().id().unwrap();
+    ceph.images.trash_move(&name).unwrap();
+    assert_eq!(errno(ceph.images.trash_remove(&id, |_, _| false)), Errno::ECANCELED);
+    assert!(ceph.images.trash_list().unwrap().iter().any(|entry| entry.id == id && entry.name == name));
+    ceph.images.trash_remove(&id, |_, _| true).unwrap();
+    assert!(ceph.images.trash_list().unwrap().iter().all(|entry| entry.id != id));
+    assert!(!ceph.run("rados --pool images ls").contains(&id));
 }
 
 #[test]
@@ -417,19 +436,45 @@ fn a_blocklisted_connection_hears_so() {
     Ceph::at_hand().unwrap().forget(&name);
 }
 
-/// ENOENT is then no proof of anything, and the map tells: it is new again after the answer.
+/// ENOENT is then no proof of anything, but the map tells: it is new again after the answer.
 #[test]
 fn a_pool_that_was_deleted_answers_like_a_missing_image() {
     let Some(ceph) = Ceph::at_hand() else { return };
     let name = unused_name();
-    ceph.run(&format!("ceph osd pool create {name} 1"));
+    let create = format!("ceph osd pool create {name} 1");
+    ceph.run(&create);
     let fresh = Ceph::at_hand().unwrap();
     let pool = fresh.pool(&name);
     ceph.run(&format!("ceph osd pool delete {name} {name} --yes-i-really-really-mean-it"));
-    assert!(fresh.cluster.pools().unwrap().contains(&name), "the map is an old one");
+    assert!(pool.is_there().unwrap(), "the map is an old one");
     assert_eq!(errno(pool.open("image", Access::ReadOnly)), Errno::ENOENT);
+    assert!(!pool.is_there().unwrap());
     assert!(!fresh.cluster.pools().unwrap().contains(&name));
+    assert_eq!(errno(pool.remove("image", |_, _| true)), Errno::ENOENT);
+    assert_eq!(errno(pool.trash_move("image")), Errno::ENOENT);
     pool.may_remove_objects("object").unwrap();
+
+    ceph.run(&create);
+    assert_eq!(errno(pool.open("image", Access::ReadOnly)), Errno::ENOENT);
+    assert!(!pool.is_there().unwrap(), "another of the same name is not this one");
+    ceph.run(&format!("ceph osd pool delete {name} {name} --yes-i-really-really-mean-it"));
+}
+
+#[test]
+fn a_pool_that_was_renamed_is_not_there() {
+    let Some(ceph) = Ceph::at_hand() else { return };
+    let (name, other, gone) = (unused_name(), unused_name(), unused_name());
+    let delete = |name: &str| ceph.run(&format!("ceph osd pool delete {name} {name} --yes-i-really-really-mean-it"));
+    ceph.run(&format!("ceph osd pool create {name} 1"));
+    ceph.run(&format!("ceph osd pool create {gone} 1"));
+    let fresh = Ceph::at_hand().unwrap();
+    let (pool, helper) = (fresh.pool(&name), fresh.pool(&gone));
+    ceph.run(&format!("ceph osd pool rename {name} {other}"));
+    delete(&gone);
+    assert_eq!(errno(helper.open("image", Access::ReadOnly)), Errno::ENOENT, "this brings the new map");
+    assert!(!pool.is_there().unwrap());
+    assert!(fresh.pool(&other).is_there().unwrap());
+    delete(&other);
 }
 
 #[test]

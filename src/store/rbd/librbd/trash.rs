@@ -1,10 +1,11 @@
 //! A pool's trash.
 
 use std::ffi::c_int;
+use std::ptr;
 
 use super::answers::{ask_list, c_text, copied};
 use super::error::{CallError, check};
-use super::ffi::TrashImageInfo;
+use super::ffi::{CREATE_IDEMPOTENT, OPERATION_FULL_FORCE, TrashImageInfo};
 use super::pool::Pool;
 use super::progress::watched;
 
@@ -61,6 +62,28 @@ impl Pool {
         let name = c_text(CALL, name)?;
         // SAFETY: a living pool and a text that ends with a NUL.
         check(CALL, unsafe { (self.c().rbd_trash_move)(self.raw(), name.as_ptr(), 0) }).map(|_| ())
+    }
+
+    /// Makes the object that lists the trash, empty, where the pool has none yet; one that is there stays as it is. librbd
+    /// makes it by itself with the first removal, but not in a full pool, where an object more is only let through by force.
+    ///
+    /// # Errors
+    /// As librados answers.
+    pub fn make_trash(&self) -> Result<(), CallError> {
+        // RBD_TRASH in librbd's rbd_types.h.
+        let object = c"rbd_trash";
+        let c = self.c();
+        // SAFETY: takes nothing, and hands over an operation that is given back below.
+        let op = unsafe { (c.rados_create_write_op)() };
+        // SAFETY: the operation from above; the category has no meaning any more and may be null.
+        unsafe { (c.rados_write_op_create)(op, CREATE_IDEMPOTENT, ptr::null()) };
+        // SAFETY: the operation, a living pool, a text that ends with a NUL, and null for "now".
+        let answer = unsafe {
+            (c.rados_write_op_operate)(op, self.raw(), object.as_ptr(), ptr::null_mut(), OPERATION_FULL_FORCE)
+        };
+        // SAFETY: the operation, which nobody uses any more.
+        unsafe { (c.rados_release_write_op)(op) };
+        check("rados_write_op_operate", answer).map(|_| ())
     }
 
     /// All that is in the trash.

@@ -1,0 +1,189 @@
+//! Images in real Ceph clusters, case by case: what the scrubber says of each, and what `rbd ls`, `rbd trash ls`,
+//! `rbd snap ls` and the database say afterwards.
+//!
+//! What a case saw is added to the file that `SCRUBBER_TEST_CASES` names, for `tests/all` to print.
+
+mod access;
+mod clones;
+mod holders;
+mod mixed;
+mod no_ceph;
+mod outages;
+mod plain;
+mod space;
+mod trash;
+
+use std::io::Write;
+use std::path::Path;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use crate::support::binary::{Finished, Running, Scrubber};
+use crate::support::ceph::{Ceph, new_id};
+use crate::support::rows::{Image, states};
+use crate::support::servers::Engine;
+use crate::support::site::Site;
+
+/// Gives up on a monitor or an osd that does not answer after so many seconds.
+const SOON: &str = "rados_connect_timeout = 2";
+
+/// One image, due, the only one of its database that is.
+struct Case<'a> {
+    ceph: &'a Ceph,
+    site: Site,
+    image: String,
+    name: String,
+}
+
+/// What became of it.
+#[derive(Debug)]
+struct Seen {
+    /// The word for it, as the JSON says it.
+    outcome: String,
+    detail: String,
+    /// See [`Ceph::look`].
+    left: String,
+    /// Of the image's row and the location's.
+    rows: String,
+    run: Finished,
+}
+
+impl<'a> Case<'a> {
+    /// An image as Glance stored and then deleted it.
+    fn new(ceph: &'a Ceph, name: &str) -> Case<'a> {
+        let image = new_id();
+        let uri = ceph.add(&image);
+        Case::of(ceph, name, &image, &uri)
+    }
+
+    /// Whatever the URI means.
+    fn of(ceph: &'a Ceph, name: &str, image: &str, uri: &str) -> Case<'a> {
+        let site = Site::new(Engine::Sqlite);
+        Image::active("living", &[&site.file("living")]).insert(&site.database);
+        Image::pending(image, TimeDelta::hours(2), &[uri]).insert(&site.database);
+        Case { ceph, site, image: image.to_owned(), name: name.to_owned() }
+    }
+
+    /// Runs with client.glance, and `more`: lines for `[glance_store]`, then for sections that it opens.
+    #[track_caller]
+    fn scrub(&self, more: &str) -> Seen {
+        self.seen(self.start(more).wait(), "")
+    }
+
+    #[track_caller]
+    fn scrub_noting(&self, note: &str, more: &str) -> Seen {
+        self.seen(self.start(more).wait(), note)
+    }
+
+    fn start(&self, more: &str) -> Running {
+        start(&self.site, &store_of(self.ceph, more))
+    }
+
+    /// Takes the result of a run, and writes the case's line.
+    #[track_caller]
+    fn seen(&self, run: Finished, note: &str) -> Seen {
+        let (outcome, detail) = verdict(&run);
+        let (image, locations) = states(&self.site.database, &self.image);
+        let rows = format!("image {image}, location {}", locations.join(" "));
+        let left = self.ceph.look(&self.image);
+        let seen = Seen { outcome, detail, left, rows, run };
+        self.note(&seen, note);
+        // The invariant: recorded as deleted only where it is gone or in the trash.
+        let recorded = locations == ["deleted"];
+        assert_eq!(recorded, image == "deleted", "{seen:#?}");
+        assert!(!recorded || !seen.left.starts_with("listed"), "recorded as deleted, but there: {seen:#?}");
+        seen
+    }
+
+    fn note(&self, seen: &Seen, note: &str) {
+        let name = if note.is_empty() { self.name.clone() } else { format!("{} ({note})", self.name) };
+        let directory = self.ceph.conf().parent().unwrap().display().to_string();
+        let own = self.site.directory.path().display().to_string();
+        let mask = |text: &str| text.replace(&self.image, "IMAGE").replace(&directory, "DIR").replace(&own, "DIR");
+        let line = [&name, &seen.outcome, &mask(&seen.detail), &seen.left, &seen.rows].map(String::as_str).join(" | ");
+        add_line(&line);
+    }
+}
+
+/// Adds a line to the table.
+fn add_line(line: &str) {
+    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap(); // in one write: others write too
+}
+
+impl Seen {
+    /// The outcome and what is left of the image.
+    #[track_caller]
+    fn is(&self, outcome: &str, left: &str) -> &Seen {
+        assert_eq!((self.outcome.as_str(), self.left.as_str()), (outcome, left), "{self:#?}");
+        let finished = ["deleted", "absent", "trashed"].contains(&outcome);
+        let rows = if finished { "image deleted, location deleted" } else { PENDING };
+        assert_eq!(self.rows, rows, "{self:#?}");
+        let needs_attention = !finished && outcome != "in_use";
+        assert_eq!(self.run.code, Some(if needs_attention { 3 } else { 0 }), "{}", self.run.output());
+        self
+    }
+
+    #[track_caller]
+    fn says(&self, words: &[&str]) -> &Seen {
+        for word in words {
+            assert!(self.detail.contains(word), "{word:?} in {:?}\n{}", self.detail, self.run.output());
+        }
+        self
+    }
+}
+
+const PENDING: &str = "image pending_delete, location pending_delete";
+
+/// How an image of glance_store's is left that was not touched.
+const UNTOUCHED: &str = "listed [snap protected]";
+
+/// The lines of a config for the store `rbd`; `more` may say otherwise.
+fn store_of(ceph: &Ceph, more: &str) -> String {
+    let user = if more.contains("rbd_store_user") { "" } else { "rbd_store_user = glance\n" };
+    let conf = ceph.conf().display().to_string();
+    let conf =
+        if more.contains("rbd_store_ceph_conf") { String::new() } else { format!("rbd_store_ceph_conf = {conf}\n") };
+    format!("stores = file, rbd\n{user}{conf}{more}")
+}
+
+fn start(site: &Site, config: &str) -> Running {
+    Scrubber::new().config_file(&site.config(config)).args(&["--once", "-f", "json"]).start()
+}
+
+fn report(run: &Finished) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.output()))
+}
+
+/// The word and the detail for the only due location.
+#[track_caller]
+fn verdict(run: &Finished) -> (String, String) {
+    let report = report(run);
+    let lines = |list: &str, word: &str| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        report[list].as_array().unwrap().iter().map(|line| (text(&line[word]), text(&line["detail"]))).collect()
+    };
+    let all = [lines("done", "outcome"), lines("kept", "reason")].concat();
+    let [one] = &all[..] else { panic!("not one verdict: {}", run.output()) };
+    one.clone()
+}
+
+/// No key of the cluster's users may show.
+#[track_caller]
+fn assert_shows_no_key(ceph: &Ceph, run: &Finished) {
+    let keyrings = std::fs::read_dir(ceph.conf().parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let mut keys = 0;
+    for keyring in keyrings.filter(|path| path.extension() == Some("keyring".as_ref())) {
+        keys += keys_in(&keyring).inspect(|key| assert!(!run.output().contains(key), "{}", run.output())).count();
+    }
+    assert!(keys > 5, "no keys to look for");
+}
+
+fn keys_in(keyring: &Path) -> impl Iterator<Item = String> {
+    let text = std::fs::read_to_string(keyring).unwrap();
+    let keys =
+        text.lines().filter_map(|line| line.trim().strip_prefix("key = ").map(str::to_owned)).collect::<Vec<_>>();
+    keys.into_iter()
+}
