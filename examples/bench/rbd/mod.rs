@@ -11,7 +11,8 @@
 //! - Ratios are taken within each run; shown are the median and the extremes.
 //! - Connections are counted by the cluster: it numbers its clients. With one monitor the count is exact.
 //!
-//! The pool is filled and emptied again and again: one that holds anything is refused. What is done to it, and the floor, is
+//! The pool is filled and emptied again and again: one that holds anything is refused, also what an interrupted run left;
+//! `pool.py CONF USER POOL make /dev/null 1 1 default` empties it. What is done to it, and the floor, is
 //! `pool.py` in Debian's Python with python3-rados and python3-rbd. Rejected: librbd from here, since declaring C functions
 //! is unsafe code, and a program in Python that only waits for librbd is as fast.
 //!

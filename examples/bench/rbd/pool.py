@@ -11,6 +11,7 @@ processor time Python itself takes some hundredths.
 
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import rados
@@ -76,7 +77,17 @@ def clear(pool, name):
                 image.remove_snap(snapshot["name"])
     except rbd.ImageNotFound:
         pass
-    rbd.RBD().remove(pool, name)
+    # Whoever was killed with the image open counts as a watcher for half a minute.
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return rbd.RBD().remove(pool, name)
+        except rbd.ImageNotFound:
+            return None
+        except rbd.ImageBusy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 def floor(_, pool, file, threads):

@@ -112,6 +112,15 @@ class Images:
 
     def look(self, pool, name):
         """Where the image is by `rbd ls` and `rbd trash ls`, with what `rbd snap ls --all` says of it."""
+        for more_tries in (2, 1, 0):
+            try:
+                return self.look_once(pool, name)
+            except (rbd.Timeout, rados.TimedOut):
+                # An osd that was frozen has a lot to catch up with.
+                if not more_tries:
+                    raise
+
+    def look_once(self, pool, name):
         with self.ioctx(pool) as ioctx:
             found = []
             if name in self.rbd.list(ioctx):
