@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::attempt::{Attempt, back_off};
 use self::detach::Announcer;
 use self::wakeups::{Past, Rhythm, Wake};
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, SCAN_DEADLINES};
 use crate::config::{Config, Invocation, load};
 use crate::exit::Exit;
 use crate::observe::audit_log::AuditLog;
@@ -98,10 +98,13 @@ impl Daemon {
     fn new(invocation: Invocation, config: Config, status: Status) -> Self {
         let config = Arc::new(config);
         let status = Arc::new(status);
+        let memory = Arc::new(Memory::default());
+        let breakers = Arc::clone(&memory);
+        status.breakers_from(Box::new(move || breakers.breakers()));
         let next = Attempt {
             config: Arc::clone(&config),
             scrubber: None,
-            memory: Arc::new(Memory::default()),
+            memory,
             status: Arc::clone(&status),
             audit_log: None,
             stop: CancellationToken::new(),
@@ -233,9 +236,9 @@ impl Daemon {
             Ok(report) => {
                 self.status.cycle_ended(report);
                 match &report.failure {
-                    None if worked(report) => tracing::info!("Cycle finished: {report}"),
-                    None => tracing::debug!("Cycle finished: {report}"),
-                    Some(error) => tracing::error!("The cycle ended early: {error} ({report})"),
+                    None if worked(report) => tracing::info!("Cycle {} finished: {report}", report.cycle),
+                    None => tracing::debug!("Cycle {} finished: {report}", report.cycle),
+                    Some(error) => tracing::error!("The cycle ended early: {error} (cycle {}: {report})", report.cycle),
                 }
                 report.failure.as_ref()
             }
@@ -387,7 +390,8 @@ impl Daemon {
         self.status.config_loaded(Utc::now(), &stores);
         // Every wait in a cycle has a deadline: a silence beyond all of them means that it is stuck.
         let own = &config.scrubber;
-        self.status.life_bound(own.store_deadline.max(own.database_deadline + own.database_patience) + MARGIN);
+        let database = own.database_deadline * SCAN_DEADLINES + own.database_patience;
+        self.status.life_bound(own.store_deadline.max(database) + MARGIN);
     }
 
     /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.

@@ -15,9 +15,10 @@ use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::status::{Breaker, BreakerState};
 use crate::config::StoreId;
-use crate::scrub::{BANDS, Backlog, CycleReport, Ended, Reason, SettledLocation, Standing, Statement};
+use crate::scrub::{
+    BANDS, Backlog, BreakerPosition, BreakerState, CycleReport, Ended, Reason, SettledLocation, Standing, Statement,
+};
 use crate::store::Outcome;
 
 /// The metrics' library refused what is declared here.
@@ -188,7 +189,7 @@ struct StoreMetrics {
     call: Histogram,
     depth: Gauge,
     in_flight: Gauge,
-    breakers: [Gauge; BreakerState::ALL.len()],
+    breakers: [Gauge; BreakerPosition::ALL.len()],
     trash_images: Counter,
     trash_bytes: Counter,
 }
@@ -359,10 +360,10 @@ impl Metrics {
         self.audit_lost.absolute(lines);
     }
 
-    pub(super) fn breakers(&self, breakers: &[Breaker]) {
+    pub(super) fn breakers(&self, breakers: &[BreakerState]) {
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         for (id, store) in stores.iter() {
-            for (state, gauge) in BreakerState::ALL.iter().zip(&store.breakers) {
+            for (state, gauge) in BreakerPosition::ALL.iter().zip(&store.breakers) {
                 let count = breakers.iter().filter(|one| one.store.as_str() == id && one.state == *state).count();
                 gauge.set(count as f64);
             }
@@ -397,7 +398,7 @@ impl StoreMetrics {
             call: make.histogram(CALL, &[store]),
             depth: make.gauge(WAITING, &[store]),
             in_flight: make.gauge(IN_FLIGHT, &[store]),
-            breakers: BreakerState::ALL.map(|state| make.gauge(BREAKERS, &[store, ("state", state.as_str())])),
+            breakers: BreakerPosition::ALL.map(|state| make.gauge(BREAKERS, &[store, ("state", state.as_str())])),
             trash_images: make.counter(TRASH_IMAGES, &[store]),
             trash_bytes: make.counter(TRASH_BYTES, &[store]),
         }

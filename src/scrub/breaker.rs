@@ -17,7 +17,8 @@ use super::retry::{BackOff, Chance};
 use super::silence::{CALLS, Heard};
 
 /// How a breaker stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BreakerPosition {
     /// Calls go through.
     #[default]
@@ -29,6 +30,9 @@ pub enum BreakerPosition {
 }
 
 impl BreakerPosition {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     /// The word for people and machines.
     pub const fn as_str(self) -> &'static str {
         match self {

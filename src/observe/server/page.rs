@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::observe::human;
-use crate::observe::status::{BreakerState, Line, NO_STORE, Snapshot};
+use crate::observe::status::{Line, NO_STORE, Snapshot};
 use crate::observe::text::harmless;
-use crate::scrub::{BANDS, Bands};
+use crate::scrub::{BANDS, Bands, BreakerPosition};
 use crate::store::Outcome;
 
 /// Seconds between two looks.
@@ -106,7 +106,7 @@ fn stores(snapshot: &Snapshot) -> Markup {
 }
 
 fn breakers(snapshot: &Snapshot, store: &str) -> Markup {
-    let shown = |state| state != BreakerState::Closed;
+    let shown = |state| state != BreakerPosition::Closed;
     html! {
         @for breaker in snapshot.breakers.iter().filter(|one| one.store.as_str() == store && shown(one.state)) {
             span.bad { (harmless(&breaker.container)) " " (breaker.state.as_str()) }

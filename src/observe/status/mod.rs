@@ -22,7 +22,8 @@ use super::metrics::Metrics;
 use crate::catalog::{ImageId, LocationId};
 use crate::config::StoreId;
 use crate::scrub::{
-    Backlog, Clock, CycleId, CycleReport, Ended, Observer, SettledLocation, Statement, StoreCall, Tally, UnderWay,
+    Backlog, BreakerState, Clock, CycleId, CycleReport, Ended, Observer, SettledLocation, Statement, StoreCall, Tally,
+    UnderWay,
 };
 
 /// Images or locations named for each line; more would not help anybody.
@@ -31,47 +32,8 @@ const EXAMPLES: usize = 5;
 /// Breakers shown; a store may have many containers.
 const BREAKERS: usize = 100;
 
-/// Whether calls to a container are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BreakerState {
-    /// It answers.
-    Closed,
-    /// It is left alone.
-    Open,
-    /// One call is tried.
-    HalfOpen,
-}
-
-impl BreakerState {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
-
-    /// The word for people and machines.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
-    }
-}
-
-/// How it stands with one container of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breaker {
-    /// The store.
-    pub store: StoreId,
-    /// The container: a directory, a pool, a bucket.
-    pub container: String,
-    /// How it stands.
-    pub state: BreakerState,
-    /// When it is tried again.
-    pub until: Option<DateTime<Utc>>,
-}
-
 /// Asked for the breakers whenever somebody looks.
-pub type BreakerSource = Box<dyn Fn() -> Vec<Breaker> + Send + Sync>;
+pub type BreakerSource = Box<dyn Fn() -> Vec<BreakerState> + Send + Sync>;
 
 /// What the daemon does at this moment.
 pub struct Status {
@@ -325,7 +287,7 @@ impl Status {
         Some(metrics.render())
     }
 
-    fn breakers(&self) -> Vec<Breaker> {
+    fn breakers(&self) -> Vec<BreakerState> {
         let source = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut breakers = source.as_ref().map(|source| source()).unwrap_or_default();
         breakers.truncate(BREAKERS);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{Breaker, Current, Held, Lane, Last, Line, NO_STORE, Now};
+use super::{Current, Held, Lane, Last, Line, NO_STORE, Now};
 use crate::config::StoreId;
-use crate::scrub::{BANDS, Bands, JSON_VERSION};
+use crate::scrub::{BANDS, Bands, BreakerState, JSON_VERSION};
 
 /// Everything that is shown, copied.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Snapshot {
     /// Since the last sign of life.
     pub(in crate::observe) silence: Duration,
     pub(in crate::observe) not_ready: Option<String>,
-    pub(in crate::observe) breakers: Vec<Breaker>,
+    pub(in crate::observe) breakers: Vec<BreakerState>,
     pub(in crate::observe) audit_log_lost: Option<u64>,
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use glance_scrubber::config::StoreId;
-use glance_scrubber::observe::status::{Breaker, BreakerState, Status};
-use glance_scrubber::scrub::{Several, SystemClock};
+use glance_scrubber::observe::status::Status;
+use glance_scrubber::scrub::{BreakerPosition, BreakerState, Several, SystemClock};
 use glance_scrubber::store::{Answer, Outcome};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -60,7 +60,7 @@ fn what_hangs_is_seen_with_its_image_and_since_when() {
     status.overrun();
     status.breakers_from(Box::new(|| {
         let (store, container) = (StoreId("slow".to_owned()), "pool".to_owned());
-        vec![Breaker { store, container, state: BreakerState::HalfOpen, until: None }]
+        vec![BreakerState { store, container, state: BreakerPosition::HalfOpen, until: None }]
     }));
     assert_eq!(status.line(), "Idle");
     std::thread::scope(|scope| {
