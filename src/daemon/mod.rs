@@ -293,15 +293,20 @@ impl Daemon {
     fn heed(&mut self, signal: Option<i32>) -> Option<Exit> {
         match signal? {
             SIGHUP => self.reload(),
-            SIGUSR1 if self.running.is_some() => self.asked = true,
-            SIGUSR1 => {
-                self.asked = true;
-                self.set_wake(Wake::At(Instant::now()));
-            }
+            SIGUSR1 => self.wake_now(),
             SIGUSR2 => self.status.dump().lines().for_each(|line| tracing::info!("{line}")),
             signal => return self.stop(if signal == SIGINT { Exit::Interrupted } else { Exit::Terminated }),
         }
         None
+    }
+
+    /// Somebody wants a cycle, and mostly because something was mended: everything is tried, whatever its wait.
+    fn wake_now(&mut self) {
+        self.asked = true;
+        self.next.memory.forget();
+        if self.running.is_none() {
+            self.set_wake(Wake::At(Instant::now()));
+        }
     }
 
     fn stop(&mut self, exit: Exit) -> Option<Exit> {

@@ -4,6 +4,7 @@ mod lifetime;
 mod transcript;
 mod wakeups;
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -50,6 +51,15 @@ impl Manager {
             }
         }
     }
+}
+
+/// The whole answer of a daemon's status socket.
+fn get(socket: &std::path::Path, path: &str) -> String {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn daemon(site: &Site, config: &str) -> Scrubber {

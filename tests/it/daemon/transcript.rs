@@ -9,7 +9,8 @@ use crate::support::eventually;
 fn a_daemon_starts_scrubs_reloads_drains_and_ends() {
     let (site, manager) = (site(), Manager::new());
     add_due(&site, "first");
-    let running = manager.start(&site, "[DEFAULT]\nwakeup_time = 3600");
+    let listening = "[scrubber]\nlisten = unix:{dir}/status.sock\naudit_log = {dir}/audit.log\n";
+    let running = manager.start(&site, &format!("[DEFAULT]\nwakeup_time = 3600\n{listening}"));
 
     let ready = manager.hear();
     assert!(ready.starts_with("READY=1\nSTATUS="), "{ready}");
@@ -17,6 +18,18 @@ fn a_daemon_starts_scrubs_reloads_drains_and_ends() {
     eventually("the first cycle, which begins at the start", || is_gone(&site, "first"));
     let status = manager.until("STATUS=");
     assert!(status.contains("1 locations"), "{status}");
+
+    // What a scraper, a probe and a person see.
+    let ask = |path: &str| get(&site.directory.path().join("status.sock"), path);
+    assert!(ask("/readyz").starts_with("HTTP/1.1 200"), "{}", ask("/readyz"));
+    assert!(ask("/healthz").starts_with("HTTP/1.1 200"));
+    let metrics = ask("/metrics");
+    let deleted = metrics.lines().find(|line| line.contains("locations_total") && line.contains("\"deleted\""));
+    assert!(deleted.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
+    assert!(ask("/status").contains("\"next_wakeup\""), "{}", ask("/status"));
+    assert!(ask("/").contains("<h1"), "{}", ask("/"));
+    let audit = std::fs::read_to_string(site.directory.path().join("audit.log")).unwrap();
+    assert!(audit.contains("\"image_id\":\"first\"") && audit.lines().count() == 1, "{audit}");
 
     // The next wake-up is an hour away; an operator need not wait for it.
     add_due(&site, "second");
@@ -34,14 +47,14 @@ fn a_daemon_starts_scrubs_reloads_drains_and_ends() {
 
     // A good one counts from now on: the images are not due any more, and then they are again.
     add_due(&site, "third");
-    site.config("[DEFAULT]\nscrub_time = 86400\nwakeup_time = 3600");
+    site.config(&format!("[DEFAULT]\nscrub_time = 86400\nwakeup_time = 3600\n{listening}"));
     running.signal(Signal::HUP);
     manager.until("RELOADING=1");
     manager.until("READY=1");
     running.signal(Signal::USR1);
     manager.until("STATUS=");
     assert!(site.has("third"), "what is not due by the new config was deleted");
-    site.config("[DEFAULT]\nwakeup_time = 1");
+    site.config(&format!("[DEFAULT]\nwakeup_time = 1\n{listening}"));
     running.signal(Signal::HUP);
     running.until_stderr("Configuration reloaded: wakeup_time=1");
     eventually("a cycle of the new rhythm", || is_gone(&site, "third"));
