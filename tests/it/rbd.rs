@@ -83,10 +83,21 @@ impl<'a> Case<'a> {
     /// Takes the result of a run, and writes the case's line.
     #[track_caller]
     fn seen(&self, run: Finished, note: &str) -> Seen {
+        let left = self.ceph.look(&self.image);
+        self.seen_with(run, note, left)
+    }
+
+    /// The same where the cluster cannot be asked: it is down, or an osd that was frozen has lost some operation.
+    #[track_caller]
+    fn seen_blindly(&self, run: Finished, note: &str) -> Seen {
+        self.seen_with(run, note, UNKNOWN.to_owned())
+    }
+
+    #[track_caller]
+    fn seen_with(&self, run: Finished, note: &str, left: String) -> Seen {
         let (outcome, detail) = verdict(&run);
         let (image, locations) = states(&self.site.database, &self.image);
         let rows = format!("image {image}, location {}", locations.join(" "));
-        let left = self.ceph.look(&self.image);
         let seen = Seen { outcome, detail, left, rows, run };
         self.note(&seen, note);
         // The invariant: recorded as deleted only where it is gone or in the trash.
@@ -134,6 +145,9 @@ impl Seen {
         self
     }
 }
+
+/// Where nobody could be asked what is left of an image.
+const UNKNOWN: &str = "(cannot be asked)";
 
 const PENDING: &str = "image pending_delete, location pending_delete";
 

@@ -23,9 +23,12 @@ fn a_daemon_starts_scrubs_reloads_drains_and_ends() {
     let ask = |path: &str| get(&site.directory.path().join("status.sock"), path);
     assert!(ask("/readyz").starts_with("HTTP/1.1 200"), "{}", ask("/readyz"));
     assert!(ask("/healthz").starts_with("HTTP/1.1 200"));
-    let metrics = ask("/metrics");
-    let deleted = metrics.lines().find(|line| line.contains("locations_total") && line.contains("\"deleted\""));
-    assert!(deleted.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
+    let counted = |line: &str| {
+        line.starts_with("glance_scrubber_locations_total{store=\"file\"")
+            && line.contains("\"deleted\"")
+            && line.ends_with(" 1")
+    };
+    eventually("the metrics to count it", || ask("/metrics").lines().any(counted).then_some(()));
     assert!(ask("/status").contains("\"next_wakeup\""), "{}", ask("/status"));
     assert!(ask("/").contains("<h1"), "{}", ask("/"));
     let audit = std::fs::read_to_string(site.directory.path().join("audit.log")).unwrap();

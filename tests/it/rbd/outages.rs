@@ -88,11 +88,7 @@ fn a_cluster_that_stops_for_good_is_given_up_on() {
     let begun = Instant::now();
     let run = running.wait().expect_code(3);
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
-    let (outcome, detail) = verdict(&run);
-    assert_eq!(outcome, "unavailable", "{}", run.output());
-    let rows = states(&case.site.database, &case.image);
-    assert_eq!(rows, ("pending_delete".to_owned(), vec!["pending_delete".to_owned()]));
-    case.note(&Seen { outcome, detail, left: "(cannot be asked)".to_owned(), rows: PENDING.to_owned(), run }, "");
+    case.seen_blindly(run, "").is("unavailable", UNKNOWN);
 }
 
 /// Shutting librados down beside a call that never returns aborts the process; so nobody may try.
@@ -111,9 +107,8 @@ fn a_call_that_never_returns_does_not_spoil_the_end() {
     }
     // And those that wait until the deadline has passed.
     let runs: Vec<_> = running.map(Running::wait).collect();
-    ceph.order("thaw osd");
     for (run, case) in runs.into_iter().zip(&cases[5..]) {
-        case.seen(run, "deadline").is("unavailable", HALF);
+        case.seen_blindly(run, "deadline").is("unavailable", UNKNOWN);
     }
 }
 
