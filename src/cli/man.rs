@@ -13,8 +13,8 @@ Finds images in pending_delete whose grace period (scrub_time) is over, removes 
 that in Glance's database. It reads the configuration and the database of Glance's own scrubber as they are. What cannot \
 be deleted, or must not be, stays pending, and the log and the report say why.
 
-Without an option that says otherwise it does so once and exits. Before the first time, look at what --check and --dry-run \
-say.";
+Unless an option, or daemon = True in the configuration, says otherwise, it does so once and exits. Before the first time, \
+look at what --check and --dry-run say.";
 
 /// The page, in the language of man(7).
 pub(super) fn page(command: clap::Command) -> Vec<u8> {
@@ -39,7 +39,10 @@ pub(super) fn page(command: clap::Command) -> Vec<u8> {
 
 fn exit_status(page: &mut Roff) {
     const MEANINGS: &[(Exit, &str)] = &[
-        (Exit::Clean, "Done, and nothing stays that needs anybody."),
+        (
+            Exit::Clean,
+            "Done, and nothing stays that needs anybody. A daemon: stopped in order, whatever its cycles came to.",
+        ),
         (Exit::Unexpected, "Something that nobody foresaw."),
         (Exit::Usage, "The command line is wrong; nothing was done."),
         (
@@ -52,10 +55,16 @@ fn exit_status(page: &mut Roff) {
             Exit::Config,
             "The configuration is wrong; each fault was named with its file and line, and nothing was done.",
         ),
-        (Exit::Database, "The database cannot be reached or used."),
-        (Exit::Locked, "Another daemon has the lock; nothing was done."),
-        (Exit::Interrupted, "Stopped by SIGINT, in order."),
-        (Exit::Terminated, "Stopped by SIGTERM, in order."),
+        (
+            Exit::Database,
+            "The database cannot be reached or used. A daemon ends so at its start only, when waiting would not help.",
+        ),
+        (Exit::Locked, "Another daemon has the lock of the pid file; nothing was done."),
+        (
+            Exit::Interrupted,
+            "Stopped by SIGINT, in order. A daemon: with work left in hand after shutdown_grace, or by a second signal.",
+        ),
+        (Exit::Terminated, "The same by SIGTERM."),
     ];
     page.control("SH", ["EXIT STATUS"]);
     for (exit, meaning) in MEANINGS {
@@ -122,8 +131,21 @@ fn signals(page: &mut Roff) {
     item(
         page,
         [bold("SIGTERM"), roman(", "), bold("SIGINT")],
-        "Nothing new is begun; what is in hand is finished and recorded. A second one ends it at once.",
+        "Nothing new is begun; what is in hand is finished and recorded, by a daemon for at most shutdown_grace seconds. A \
+         second one ends it at once.",
     );
+    item(
+        page,
+        [bold("SIGHUP")],
+        "A daemon reads the configuration again and opens the audit log anew. With an error in it the old configuration \
+         stays. Changes of listen, audit_log and logging take effect at the next start.",
+    );
+    item(
+        page,
+        [bold("SIGUSR1")],
+        "A daemon begins a cycle now, or right after the one under way, and tries everything, whatever waits after a failure.",
+    );
+    item(page, [bold("SIGUSR2")], "A daemon writes to the log what it does now, and what it has in hand since when.");
 }
 
 fn see_also(page: &mut Roff) {
