@@ -87,6 +87,10 @@ fn prepare(args: &Args) -> Result<Prepared, (Exit, String)> {
             "this version cannot restore images; remove --restore, or restore = in a file".to_owned(),
         ));
     }
+    if config.daemon && (args.allow_empty || args.format.is_some()) {
+        let words = "--allow-empty and --format are for a single run; add --once, or leave them out";
+        return Err((Exit::Usage, words.to_owned()));
+    }
     if args.pid_file.is_some() && !config.daemon {
         return Err((Exit::Usage, "--pid-file is for a daemon; add --daemon or --detach".to_owned()));
     }

@@ -84,6 +84,7 @@ struct Daemon {
     running: Option<Running>,
     past: Option<Past>,
     window_ends: Option<Instant>,
+    window_closed: bool,
     wake: Wake,
     /// Somebody asked for a cycle while one ran.
     asked: bool,
@@ -118,6 +119,7 @@ impl Daemon {
             running: None,
             past: None,
             window_ends: None,
+            window_closed: false,
             wake: Wake::Never,
             asked: false,
             failures: 0,
@@ -191,6 +193,7 @@ impl Daemon {
         self.past = Some(Past { began, began_at, worked: false });
         self.window_ends = self.rhythm.window(began_at).filter(|_| !self.asked).map(|window| began + window);
         self.asked = false;
+        self.window_closed = false;
         self.next.stop = CancellationToken::new();
         self.running = Some(Box::pin(self.next.clone().run()));
     }
@@ -223,8 +226,7 @@ impl Daemon {
         let sooner = match wake {
             Wake::At(due) => due > again,
             // Maintenance windows are kept also by a daemon that had no database.
-            Wake::On(_) => self.rhythm.window(clock).is_some_and(|window| !window.is_zero()),
-            Wake::Never => false,
+            Wake::On(_) | Wake::Never => self.rhythm.window(clock).is_none_or(|window| !window.is_zero()),
         };
         self.set_wake(if self.failures > 0 && sooner { Wake::At(again) } else { wake });
         notify::status(&self.status.line());
@@ -234,10 +236,13 @@ impl Daemon {
     fn tell(&mut self, end: &Result<CycleReport, CatalogError>) {
         let failure = match end {
             Ok(report) => {
-                self.status.cycle_ended(report);
+                // A window that closes is no accident.
+                let interrupted = report.interrupted && !self.window_closed;
+                self.status.cycle_ended(&CycleReport { interrupted, ..report.clone() });
                 match &report.failure {
                     None if worked(report) => tracing::info!("Cycle {} finished: {report}", report.cycle),
                     None => tracing::debug!("Cycle {} finished: {report}", report.cycle),
+                    Some(error) if self.failures > 0 => tracing::debug!("The cycle ended early: {error}"),
                     Some(error) => tracing::error!("The cycle ended early: {error} (cycle {}: {report})", report.cycle),
                 }
                 report.failure.as_ref()
@@ -343,6 +348,7 @@ impl Daemon {
     fn close_window(&mut self) {
         tracing::info!("The window has closed: what is in hand is finished, the rest waits for the next one");
         self.window_ends = None;
+        self.window_closed = true;
         self.next.stop.cancel();
     }
 

@@ -1,5 +1,6 @@
 //! The daemon: the real program, with systemd's end of the notify socket in our hands.
 
+mod faults;
 mod lifetime;
 mod transcript;
 mod wakeups;

@@ -105,6 +105,10 @@ fn a_daemon_that_cannot_have_its_pid_file_does_not_start() {
     for daemon in ["--daemon", "-D", "--daem", "--detach"] {
         assert_refused(&site.run(&[daemon, "--pid-file", "/nowhere/pid"]), 5, &["pid file /nowhere/pid: "]);
     }
+    for other in [&["--allow-empty"][..], &["--format", "json"]] {
+        let refused = site.run(&[&["--daemon"], other].concat());
+        assert_refused(&refused, 2, &["for a single run"]);
+    }
     for other in ["--once", "--dry-run", "--check"] {
         assert_eq!(site.run(&["--detach", other]).code, Some(2), "{other}");
     }

@@ -1,7 +1,7 @@
 //! A database that goes away under a run.
 
-use super::proxy::Proxy;
 use super::*;
+use crate::support::proxy::Proxy;
 
 /// A run through a proxy that is held at [`LOCKED`].
 fn held_behind_a_proxy(site: &Site, config: &str) -> (Proxy, Running, Session) {
