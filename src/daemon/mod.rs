@@ -12,6 +12,8 @@ mod attempt;
 pub(crate) mod detach;
 mod notify;
 pub(crate) mod pid_file;
+#[cfg(test)]
+mod tests;
 mod wakeups;
 
 use std::future::{Future, pending};
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -37,7 +39,7 @@ use crate::observe::audit_log::AuditLog;
 use crate::observe::metrics::MetricsError;
 use crate::observe::server::{ServerHandle, serve};
 use crate::observe::status::Status;
-use crate::scrub::{CycleReport, Memory, Observer, SystemClock};
+use crate::scrub::{Clock, CycleReport, Memory, Observer, SystemClock};
 
 /// How long the first connection may hold up the start. A slow database is waited for afterwards.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -57,7 +59,7 @@ type Running = Pin<Box<dyn Future<Output = (Attempt, Result<CycleReport, Catalog
 pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: Announcer) -> Exit {
     let started = async {
         let status = status_of(&config).map_err(|error| (Exit::Unexpected, error.to_string()))?;
-        let mut daemon = Daemon::new(invocation, config, status);
+        let mut daemon = Daemon::new(invocation, config, status, Arc::new(SystemClock));
         Ok((daemon.start().await?, daemon))
     };
     match started.await {
@@ -95,7 +97,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(invocation: Invocation, config: Config, status: Status) -> Self {
+    fn new(invocation: Invocation, config: Config, status: Status, clock: Arc<dyn Clock>) -> Self {
         let config = Arc::new(config);
         let status = Arc::new(status);
         let memory = Arc::new(Memory::default());
@@ -103,6 +105,8 @@ impl Daemon {
         status.breakers_from(Box::new(move || breakers.breakers()));
         let next = Attempt {
             config: Arc::clone(&config),
+            open: attempt::opener(),
+            clock,
             scrubber: None,
             memory,
             status: Arc::clone(&status),
@@ -139,7 +143,7 @@ impl Daemon {
         self.introduce(&self.next.config);
         tracing::info!("Starting Daemon: {}", described(&self.rhythm));
         let jitter = random_part(self.next.config.scrubber.start_jitter);
-        self.set_wake(self.rhythm.first(Instant::now(), Utc::now(), jitter));
+        self.set_wake(self.rhythm.first(Instant::now(), self.clock(), jitter));
         notify::ready(&self.status.line());
         Ok(signals)
     }
@@ -160,15 +164,16 @@ impl Daemon {
         Ok(())
     }
 
-    async fn work(&mut self, mut signals: Signals) -> Exit {
+    async fn work(&mut self, mut signals: impl Stream<Item = i32> + Unpin) -> Exit {
         let mut watchdog = self.heartbeat().map(tokio::time::interval);
         loop {
             let wake = self.wake;
+            let clock = Arc::clone(&self.next.clock);
             let patience = self.stopping.map(|(_, until)| until);
             tokio::select! {
                 signal = signals.next() => if let Some(exit) = self.heed(signal) { return exit },
                 ended = running(&mut self.running) => if let Some(exit) = self.ended(ended) { return exit },
-                () = woken(wake), if self.running.is_none() => self.wake_up(),
+                () = woken(wake, clock.as_ref()), if self.running.is_none() => self.wake_up(),
                 () = until(self.window_ends), if self.running.is_some() => self.close_window(),
                 () = until(patience) => return self.abandon(),
                 () = tick(&mut watchdog) => self.feed(),
@@ -179,7 +184,7 @@ impl Daemon {
     fn wake_up(&mut self) {
         // The clock may have been set while we waited: then it is not yet time.
         if let Wake::On(due) = self.wake
-            && Utc::now() < due
+            && self.clock() < due
         {
             return;
         }
@@ -187,7 +192,7 @@ impl Daemon {
     }
 
     fn begin(&mut self) {
-        let (began, began_at) = (Instant::now(), Utc::now());
+        let (began, began_at) = (Instant::now(), self.clock());
         self.past = Some(Past { began, began_at, worked: false });
         self.window_ends = self.rhythm.window(began_at).filter(|_| !self.asked).map(|window| began + window);
         self.asked = false;
@@ -212,7 +217,7 @@ impl Daemon {
             self.set_wake(Wake::At(Instant::now()));
             return None;
         }
-        let (now, clock) = (Instant::now(), Utc::now());
+        let (now, clock) = (Instant::now(), self.clock());
         let past = Past { worked, ..self.past.unwrap_or(Past { began: now, began_at: clock, worked }) };
         let (wake, overrun) = self.rhythm.next(past, now, clock);
         if overrun {
@@ -263,7 +268,7 @@ impl Daemon {
     /// Said once, then only in the status: a database may be away for a night.
     fn note_failure(&mut self, error: &CatalogError) {
         self.failures = self.failures.saturating_add(1);
-        let since = *self.failing_since.get_or_insert_with(Utc::now);
+        let since = *self.failing_since.get_or_insert(self.next.clock.now());
         self.status.waiting_for_database(since, &error.to_string());
         if self.failures == 1 {
             tracing::error!("Waiting for the database: {error}");
@@ -277,7 +282,7 @@ impl Daemon {
     fn set_wake(&mut self, wake: Wake) {
         self.wake = wake;
         self.status.next_wakeup(match wake {
-            Wake::At(due) => Some(Utc::now() + due.saturating_duration_since(Instant::now())),
+            Wake::At(due) => Some(self.clock() + due.saturating_duration_since(Instant::now())),
             Wake::On(due) => Some(due),
             Wake::Never => None,
         });
@@ -380,7 +385,7 @@ impl Daemon {
         self.next.memory.config_changed();
         self.introduce(&config);
         if self.running.is_none() {
-            let (now, clock) = (Instant::now(), Utc::now());
+            let (now, clock) = (Instant::now(), self.clock());
             let wake = match self.past {
                 Some(past) => self.rhythm.next(past, now, clock).0,
                 None => self.rhythm.first(now, clock, Duration::ZERO),
@@ -392,11 +397,15 @@ impl Daemon {
     /// Tells the status what a config means to it.
     fn introduce(&self, config: &Config) {
         let stores: Vec<_> = config.stores.stores.iter().map(|store| store.id.clone()).collect();
-        self.status.config_loaded(Utc::now(), &stores);
+        self.status.config_loaded(self.clock(), &stores);
         // Every wait in a cycle has a deadline: a silence beyond all of them means that it is stuck.
         let own = &config.scrubber;
         let database = own.database_deadline * SCAN_DEADLINES + own.database_patience;
         self.status.life_bound(own.store_deadline.max(database) + MARGIN);
+    }
+
+    fn clock(&self) -> DateTime<Utc> {
+        self.next.clock.now()
     }
 
     /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
@@ -457,10 +466,10 @@ async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, C
     }
 }
 
-async fn woken(wake: Wake) {
+async fn woken(wake: Wake, clock: &dyn Clock) {
     match wake {
         Wake::At(due) => sleep_until(due).await,
-        Wake::On(due) => sleep((due - Utc::now()).to_std().unwrap_or_default().min(CLOCK_CHECK)).await,
+        Wake::On(due) => sleep((due - clock.now()).to_std().unwrap_or_default().min(CLOCK_CHECK)).await,
         Wake::Never => pending().await,
     }
 }

@@ -1,0 +1,1 @@
+//! The loop itself, in paused time, with a database that answers at once.
