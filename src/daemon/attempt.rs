@@ -15,13 +15,12 @@ use crate::scrub::{self, Clock, CycleReport, Memory, Observer, Scrubber, Setting
 use crate::store;
 
 /// Connects to the database of a config.
-pub(super) type Opener = Arc<dyn Fn(Arc<Config>) -> BoxFuture<'static, Result<Arc<dyn Ledger>, CatalogError>> + Send + Sync>;
+pub(super) type Opener =
+    Arc<dyn Fn(Arc<Config>) -> BoxFuture<'static, Result<Arc<dyn Ledger>, CatalogError>> + Send + Sync>;
 
 /// To the database that the config names.
 pub(super) fn opener() -> Opener {
-    Arc::new(|config| {
-        Box::pin(async move { catalog::open(&config.database, config.scrubber.database_deadline).await })
-    })
+    Arc::new(|config| Box::pin(async move { catalog::open(&config.database, config.scrubber.database_deadline).await }))
 }
 
 /// What a cycle needs, and what it leaves for the next one.

@@ -138,7 +138,9 @@ impl Daemon {
         match timeout(FIRST_ANSWER, self.next.connected()).await {
             Ok(Err(error)) if !error.is_transient() => return Err((Exit::Database, error.to_string())),
             Ok(Err(error)) => self.note_failure(&error),
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(_)) => self.status.database_answers(),
+            // Not a word yet, neither good nor bad.
+            Err(_) => {}
         }
         self.introduce(&self.next.config);
         tracing::info!("Starting Daemon: {}", described(&self.rhythm));
@@ -186,9 +188,30 @@ impl Daemon {
         if let Wake::On(due) = self.wake
             && self.clock() < due
         {
+            // Set back by much, it has brought the next instant nearer.
+            self.set_wake(self.by_rhythm(Instant::now(), self.clock()).0);
             return;
         }
         self.begin();
+    }
+
+    /// When the rhythm wants the next cycle, and whether the last one took too long.
+    fn by_rhythm(&self, now: Instant, clock: DateTime<Utc>) -> (Wake, bool) {
+        match self.past {
+            Some(past) => self.rhythm.next(past, now, clock),
+            None => (self.rhythm.first(now, clock, Duration::ZERO), false),
+        }
+    }
+
+    /// A database that is waited for is asked `again` before the rhythm's `wake`, but not outside of a window.
+    fn or_sooner(&self, wake: Wake, again: Instant, clock: DateTime<Utc>) -> Wake {
+        let sooner = match wake {
+            Wake::At(due) => due > again,
+            // Maintenance windows are kept also by a daemon that had no database.
+            Wake::On(_) => self.rhythm.window(clock).is_some_and(|window| !window.is_zero()),
+            Wake::Never => false,
+        };
+        if self.failing_since.is_some() && sooner { Wake::At(again) } else { wake }
     }
 
     fn begin(&mut self) {
@@ -217,21 +240,14 @@ impl Daemon {
             self.set_wake(Wake::At(Instant::now()));
             return None;
         }
+        self.past = self.past.map(|past| Past { worked, ..past });
         let (now, clock) = (Instant::now(), self.clock());
-        let past = Past { worked, ..self.past.unwrap_or(Past { began: now, began_at: clock, worked }) };
-        let (wake, overrun) = self.rhythm.next(past, now, clock);
+        let (wake, overrun) = self.by_rhythm(now, clock);
         if overrun {
             self.status.overrun();
             tracing::warn!("The cycle took longer than the time to the next one");
         }
-        let again = now + back_off(self.failures);
-        let sooner = match wake {
-            Wake::At(due) => due > again,
-            // Maintenance windows are kept also by a daemon that had no database.
-            Wake::On(_) => self.rhythm.window(clock).is_some_and(|window| !window.is_zero()),
-            Wake::Never => false,
-        };
-        self.set_wake(if self.failures > 0 && sooner { Wake::At(again) } else { wake });
+        self.set_wake(self.or_sooner(wake, now + back_off(self.failures), clock));
         notify::status(&self.status.line());
         None
     }
@@ -251,11 +267,10 @@ impl Daemon {
         };
         match failure {
             None => {
-                if self.failures > 0 {
+                self.failures = 0;
+                if self.failing_since.take().is_some() {
                     tracing::info!("The database answers again");
                 }
-                self.failures = 0;
-                self.failing_since = None;
                 self.status.database_answers();
             }
             Some(error) => {
@@ -380,17 +395,15 @@ impl Daemon {
         }
         let config = Arc::new(config);
         self.rhythm = rhythm(&config);
+        // Another address, another password: whether that helped is known at once, and said.
+        self.failures = 0;
         self.next =
             Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
         self.next.memory.config_changed();
         self.introduce(&config);
         if self.running.is_none() {
             let (now, clock) = (Instant::now(), self.clock());
-            let wake = match self.past {
-                Some(past) => self.rhythm.next(past, now, clock).0,
-                None => self.rhythm.first(now, clock, Duration::ZERO),
-            };
-            self.set_wake(wake);
+            self.set_wake(self.or_sooner(self.by_rhythm(now, clock).0, now, clock));
         }
     }
 
@@ -454,9 +467,11 @@ fn random_part(whole: Duration) -> Duration {
     whole.mul_f64(part)
 }
 
-/// Whether there was something to do. With `wakeup_time = 0`, more may have come meanwhile.
+/// Whether there was something to do, and it was done as far as it can be. With `wakeup_time = 0`, more may have come
+/// meanwhile; but what was refused, or failed, is no better a moment later.
 fn worked(report: &CycleReport) -> bool {
-    report.planned.locations > 0 || report.images_finished > 0
+    let done = report.failure.is_none() && report.refusal.is_none();
+    done && (report.planned.locations > 0 || report.images_finished > 0)
 }
 
 async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, CatalogError>) {
