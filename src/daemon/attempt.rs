@@ -3,20 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{self, CatalogError};
+use crate::catalog::{self, CatalogError, Ledger};
 use crate::config::Config;
 use crate::location::Keyring;
 use crate::observe::audit_log::AuditLog;
 use crate::observe::status::Status;
-use crate::scrub::{self, CycleReport, Memory, Observer, Scrubber, Settings, Several, SystemClock};
+use crate::scrub::{self, Clock, CycleReport, Memory, Observer, Scrubber, Settings, Several};
 use crate::store;
+
+/// Connects to the database of a config.
+pub(super) type Opener =
+    Arc<dyn Fn(Arc<Config>) -> BoxFuture<'static, Result<Arc<dyn Ledger>, CatalogError>> + Send + Sync>;
+
+/// To the database that the config names.
+pub(super) fn opener() -> Opener {
+    Arc::new(|config| Box::pin(async move { catalog::open(&config.database, config.scrubber.database_deadline).await }))
+}
 
 /// What a cycle needs, and what it leaves for the next one.
 #[derive(Clone)]
 pub(super) struct Attempt {
     pub config: Arc<Config>,
+    pub open: Opener,
+    pub clock: Arc<dyn Clock>,
     /// Where the database has answered before, under this very config.
     pub scrubber: Option<Arc<Scrubber>>,
     pub memory: Arc<Memory>,
@@ -44,8 +56,7 @@ impl Attempt {
         if let Some(scrubber) = &self.scrubber {
             return Ok(Arc::clone(scrubber));
         }
-        let deadline = self.config.scrubber.database_deadline;
-        let ledger = catalog::open(&self.config.database, deadline).await?;
+        let ledger = (self.open)(Arc::clone(&self.config)).await?;
         // The config has checked their lengths, which is all that can be wrong.
         let keys = scrub::keyring(&self.config).unwrap_or_else(|_| Keyring::empty());
         let scrubber = Arc::new(Scrubber {
@@ -53,7 +64,7 @@ impl Attempt {
             stores: store::open(&self.config),
             keys,
             settings: Settings::of(&self.config, false),
-            clock: Box::new(SystemClock),
+            clock: Box::new(Arc::clone(&self.clock)),
             memory: Arc::clone(&self.memory),
         });
         self.scrubber = Some(Arc::clone(&scrubber));

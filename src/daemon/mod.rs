@@ -12,6 +12,8 @@ mod attempt;
 pub(crate) mod detach;
 mod notify;
 pub(crate) mod pid_file;
+#[cfg(test)]
+mod tests;
 mod wakeups;
 
 use std::future::{Future, pending};
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -37,7 +39,7 @@ use crate::observe::audit_log::AuditLog;
 use crate::observe::metrics::MetricsError;
 use crate::observe::server::{ServerHandle, serve};
 use crate::observe::status::Status;
-use crate::scrub::{CycleReport, Memory, Observer, SystemClock};
+use crate::scrub::{Clock, CycleReport, Memory, Observer, SystemClock};
 
 /// How long the first connection may hold up the start. A slow database is waited for afterwards.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -57,7 +59,7 @@ type Running = Pin<Box<dyn Future<Output = (Attempt, Result<CycleReport, Catalog
 pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: Announcer) -> Exit {
     let started = async {
         let status = status_of(&config).map_err(|error| (Exit::Unexpected, error.to_string()))?;
-        let mut daemon = Daemon::new(invocation, config, status);
+        let mut daemon = Daemon::new(invocation, config, status, Arc::new(SystemClock));
         Ok((daemon.start().await?, daemon))
     };
     match started.await {
@@ -96,7 +98,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(invocation: Invocation, config: Config, status: Status) -> Self {
+    fn new(invocation: Invocation, config: Config, status: Status, clock: Arc<dyn Clock>) -> Self {
         let config = Arc::new(config);
         let status = Arc::new(status);
         let memory = Arc::new(Memory::default());
@@ -104,6 +106,8 @@ impl Daemon {
         status.breakers_from(Box::new(move || breakers.breakers()));
         let next = Attempt {
             config: Arc::clone(&config),
+            open: attempt::opener(),
+            clock,
             scrubber: None,
             memory,
             status: Arc::clone(&status),
@@ -136,12 +140,14 @@ impl Daemon {
         match timeout(FIRST_ANSWER, self.next.connected()).await {
             Ok(Err(error)) if !error.is_transient() => return Err((Exit::Database, error.to_string())),
             Ok(Err(error)) => self.note_failure(&error),
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(_)) => self.status.database_answers(),
+            // Not a word yet, neither good nor bad.
+            Err(_) => {}
         }
         self.introduce(&self.next.config);
         tracing::info!("Starting Daemon: {}", described(&self.rhythm));
         let jitter = random_part(self.next.config.scrubber.start_jitter);
-        self.set_wake(self.rhythm.first(Instant::now(), Utc::now(), jitter));
+        self.set_wake(self.rhythm.first(Instant::now(), self.clock(), jitter));
         notify::ready(&self.status.line());
         Ok(signals)
     }
@@ -162,15 +168,16 @@ impl Daemon {
         Ok(())
     }
 
-    async fn work(&mut self, mut signals: Signals) -> Exit {
+    async fn work(&mut self, mut signals: impl Stream<Item = i32> + Unpin) -> Exit {
         let mut watchdog = self.heartbeat().map(tokio::time::interval);
         loop {
             let wake = self.wake;
+            let clock = Arc::clone(&self.next.clock);
             let patience = self.stopping.map(|(_, until)| until);
             tokio::select! {
                 signal = signals.next() => if let Some(exit) = self.heed(signal) { return exit },
                 ended = running(&mut self.running) => if let Some(exit) = self.ended(ended) { return exit },
-                () = woken(wake), if self.running.is_none() => self.wake_up(),
+                () = woken(wake, clock.as_ref()), if self.running.is_none() => self.wake_up(),
                 () = until(self.window_ends), if self.running.is_some() => self.close_window(),
                 () = until(patience) => return self.abandon(),
                 () = tick(&mut watchdog) => self.feed(),
@@ -181,15 +188,37 @@ impl Daemon {
     fn wake_up(&mut self) {
         // The clock may have been set while we waited: then it is not yet time.
         if let Wake::On(due) = self.wake
-            && Utc::now() < due
+            && self.clock() < due
         {
+            // Set back by much, it has brought the next instant nearer.
+            self.set_wake(self.by_rhythm(Instant::now(), self.clock()).0);
             return;
         }
         self.begin();
     }
 
+    /// When the rhythm wants the next cycle, and whether the last one took too long.
+    fn by_rhythm(&self, now: Instant, clock: DateTime<Utc>) -> (Wake, bool) {
+        match self.past {
+            Some(past) => self.rhythm.next(past, now, clock),
+            None => (self.rhythm.first(now, clock, Duration::ZERO), false),
+        }
+    }
+
+    /// A database that is waited for is asked `again` before the rhythm's `wake`, but not outside of a window.
+    fn or_sooner(&self, wake: Wake, again: Instant, clock: DateTime<Utc>) -> Wake {
+        let sooner = match wake {
+            Wake::At(due) => due > again,
+            // Maintenance windows are kept also by a daemon that had no database.
+            Wake::On(_) | Wake::Never => {
+                self.past.is_some() && self.rhythm.window(clock).is_none_or(|window| !window.is_zero())
+            }
+        };
+        if self.failing_since.is_some() && sooner { Wake::At(again) } else { wake }
+    }
+
     fn begin(&mut self) {
-        let (began, began_at) = (Instant::now(), Utc::now());
+        let (began, began_at) = (Instant::now(), self.clock());
         self.past = Some(Past { began, began_at, worked: false });
         self.window_ends = self.rhythm.window(began_at).filter(|_| !self.asked).map(|window| began + window);
         self.asked = false;
@@ -215,20 +244,14 @@ impl Daemon {
             self.set_wake(Wake::At(Instant::now()));
             return None;
         }
-        let (now, clock) = (Instant::now(), Utc::now());
-        let past = Past { worked, ..self.past.unwrap_or(Past { began: now, began_at: clock, worked }) };
-        let (wake, overrun) = self.rhythm.next(past, now, clock);
+        self.past = self.past.map(|past| Past { worked, ..past });
+        let (now, clock) = (Instant::now(), self.clock());
+        let (wake, overrun) = self.by_rhythm(now, clock);
         if overrun {
             self.status.overrun();
             tracing::warn!("The cycle took longer than the time to the next one");
         }
-        let again = now + back_off(self.failures);
-        let sooner = match wake {
-            Wake::At(due) => due > again,
-            // Maintenance windows are kept also by a daemon that had no database.
-            Wake::On(_) | Wake::Never => self.rhythm.window(clock).is_none_or(|window| !window.is_zero()),
-        };
-        self.set_wake(if self.failures > 0 && sooner { Wake::At(again) } else { wake });
+        self.set_wake(self.or_sooner(wake, now + back_off(self.failures), clock));
         notify::status(&self.status.line());
         None
     }
@@ -251,11 +274,10 @@ impl Daemon {
         };
         match failure {
             None => {
-                if self.failures > 0 {
+                self.failures = 0;
+                if self.failing_since.take().is_some() {
                     tracing::info!("The database answers again");
                 }
-                self.failures = 0;
-                self.failing_since = None;
                 self.status.database_answers();
             }
             Some(error) => {
@@ -268,7 +290,7 @@ impl Daemon {
     /// Said once, then only in the status: a database may be away for a night.
     fn note_failure(&mut self, error: &CatalogError) {
         self.failures = self.failures.saturating_add(1);
-        let since = *self.failing_since.get_or_insert_with(Utc::now);
+        let since = *self.failing_since.get_or_insert(self.next.clock.now());
         self.status.waiting_for_database(since, &error.to_string());
         if self.failures == 1 {
             tracing::error!("Waiting for the database: {error}");
@@ -282,7 +304,7 @@ impl Daemon {
     fn set_wake(&mut self, wake: Wake) {
         self.wake = wake;
         self.status.next_wakeup(match wake {
-            Wake::At(due) => Some(Utc::now() + due.saturating_duration_since(Instant::now())),
+            Wake::At(due) => Some(self.clock() + due.saturating_duration_since(Instant::now())),
             Wake::On(due) => Some(due),
             Wake::Never => None,
         });
@@ -381,28 +403,30 @@ impl Daemon {
         }
         let config = Arc::new(config);
         self.rhythm = rhythm(&config);
+        // Another address, another password: whether that helped is known at once, and said.
+        self.failures = 0;
         self.next =
             Attempt { config: Arc::clone(&config), scrubber: None, stop: self.next.stop.clone(), ..self.next.clone() };
         self.next.memory.config_changed();
         self.introduce(&config);
         if self.running.is_none() {
-            let (now, clock) = (Instant::now(), Utc::now());
-            let wake = match self.past {
-                Some(past) => self.rhythm.next(past, now, clock).0,
-                None => self.rhythm.first(now, clock, Duration::ZERO),
-            };
-            self.set_wake(wake);
+            let (now, clock) = (Instant::now(), self.clock());
+            self.set_wake(self.or_sooner(self.by_rhythm(now, clock).0, now, clock));
         }
     }
 
     /// Tells the status what a config means to it.
     fn introduce(&self, config: &Config) {
         let stores: Vec<_> = config.stores.stores.iter().map(|store| store.id.clone()).collect();
-        self.status.config_loaded(Utc::now(), &stores);
+        self.status.config_loaded(self.clock(), &stores);
         // Every wait in a cycle has a deadline: a silence beyond all of them means that it is stuck.
         let own = &config.scrubber;
         let database = own.database_deadline * SCAN_DEADLINES + own.database_patience;
         self.status.life_bound(own.store_deadline.max(database) + MARGIN);
+    }
+
+    fn clock(&self) -> DateTime<Utc> {
+        self.next.clock.now()
     }
 
     /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
@@ -451,9 +475,11 @@ fn random_part(whole: Duration) -> Duration {
     whole.mul_f64(part)
 }
 
-/// Whether there was something to do. With `wakeup_time = 0`, more may have come meanwhile.
+/// Whether there was something to do, and it was done as far as it can be. With `wakeup_time = 0`, more may have come
+/// meanwhile; but what was refused, or failed, is no better a moment later.
 fn worked(report: &CycleReport) -> bool {
-    report.planned.locations > 0 || report.images_finished > 0
+    let done = report.failure.is_none() && report.refusal.is_none();
+    done && (report.planned.locations > 0 || report.images_finished > 0)
 }
 
 async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, CatalogError>) {
@@ -463,10 +489,10 @@ async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, C
     }
 }
 
-async fn woken(wake: Wake) {
+async fn woken(wake: Wake, clock: &dyn Clock) {
     match wake {
         Wake::At(due) => sleep_until(due).await,
-        Wake::On(due) => sleep((due - Utc::now()).to_std().unwrap_or_default().min(CLOCK_CHECK)).await,
+        Wake::On(due) => sleep((due - clock.now()).to_std().unwrap_or_default().min(CLOCK_CHECK)).await,
         Wake::Never => pending().await,
     }
 }

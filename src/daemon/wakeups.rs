@@ -16,6 +16,10 @@ use tokio::time::Instant;
 /// The pause of `wakeup_time = 0` after a cycle without work.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// By how much a clock may be set back without a cycle being repeated. Time servers step by seconds; a repeated cycle is
+/// harmless, but one that does not come is not.
+const CORRECTION: TimeDelta = TimeDelta::hours(1);
+
 /// When cycles begin.
 #[derive(Debug, Clone)]
 pub(crate) enum Rhythm {
@@ -73,9 +77,11 @@ impl Rhythm {
                 (Wake::At(due.max(now)), due < now)
             }
             Self::Cron(cron, window) => {
-                // From the last beginning on, so that an instant that passed under the cycle is not lost; never backwards,
-                // should the clock have been set back.
-                let Wake::On(due) = upcoming(cron, past.began_at) else { return (Wake::Never, false) };
+                // From the last beginning on, so that an instant that passed under the cycle is not lost; not backwards,
+                // should the clock have been corrected. One that was set back by much was wrong when the cycle began: by
+                // that time, the next one may be years away.
+                let since = if past.began_at - clock > CORRECTION { clock } else { past.began_at };
+                let Wake::On(due) = upcoming(cron, since) else { return (Wake::Never, false) };
                 if due > clock {
                     return (Wake::On(due), false);
                 }
@@ -171,11 +177,38 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_repeat_a_cycle() {
+    fn a_clock_that_is_set_back_a_little_does_not_repeat_a_cycle_and_one_that_was_wrong_is_not_believed() {
         let now = Instant::now();
         let last = past(now, "2026-01-01T01:00:00Z", true);
-        let next = cron("0 * * * *", None).next(last, now, at("2025-12-31T20:30:00Z"));
-        assert_eq!(next, (Wake::On(at("2026-01-01T02:00:00Z")), false));
+        let next = |rhythm: &Rhythm, clock| rhythm.next(last, now, at(clock));
+        let hourly = cron("0 * * * *", None);
+        for clock in ["2026-01-01T00:59:58Z", "2026-01-01T00:00:00Z"] {
+            assert_eq!(next(&hourly, clock), (Wake::On(at("2026-01-01T02:00:00Z")), false), "{clock}");
+        }
+        assert_eq!(next(&hourly, "2025-06-30T20:30:00Z"), (Wake::On(at("2025-06-30T21:00:00Z")), false));
+        let windowed = cron("0 * * * *", Some(600));
+        assert_eq!(next(&windowed, "2025-06-30T20:05:00Z"), (Wake::On(at("2025-06-30T21:00:00Z")), false));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_is_followed_at_once() {
+        let now = Instant::now();
+        let last = past(now, "2026-01-01T01:00:00Z", true);
+        assert_eq!(cron("0 2 * * *", None).next(last, now, at("2027-06-01T12:00:00Z")), (Wake::At(now), true));
+        let night = cron("0 2 * * *", Some(7200));
+        let next = night.next(last, now, at("2027-06-01T12:00:00Z"));
+        assert_eq!(next, (Wake::On(at("2027-06-02T02:00:00Z")), true), "but not outside of the window");
+    }
+
+    /// Whatever the clock on the wall says, seconds are counted by another one.
+    #[test]
+    fn a_period_does_not_care_about_the_clock() {
+        let now = Instant::now();
+        let last = past(now, "2026-01-01T01:00:00Z", true);
+        for clock in ["1970-01-01T00:00:00Z", "2026-01-01T01:00:01Z", "2099-01-01T00:00:00Z"] {
+            let next = Rhythm::Every(10 * SECOND).next(last, now + SECOND, at(clock));
+            assert_eq!(next, (Wake::At(now + 10 * SECOND), false), "{clock}");
+        }
     }
 
     #[test]

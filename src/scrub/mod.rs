@@ -62,6 +62,12 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }
 
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> DateTime<Utc> {
+        self.as_ref().now()
+    }
+}
+
 /// The host's clock.
 pub struct SystemClock;
 
