@@ -224,8 +224,7 @@ async fn beginnings(config: &str, at: &str, set: &'static str, count: u32) -> Ve
         clock.set(set);
     });
     assert_eq!(life.run().await, Exit::Clean);
-    let begun = begun.lock().unwrap().clone();
-    begun
+    std::mem::take(&mut *begun.lock().unwrap())
 }
 
 const NIGHTLY: &str = "[scrubber]\nwakeup_cron = 0 2 * * *\n";
