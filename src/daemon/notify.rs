@@ -36,6 +36,11 @@ pub(crate) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
+/// Whether anybody listens.
+pub(crate) fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// How often a sign of life is due: half of what the unit allows (`WatchdogSec=`), if it wants any.
 pub(crate) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|allowed| allowed / 2)

@@ -6,7 +6,7 @@
 
 mod lost_database;
 mod pipes;
-mod proxy;
+pub mod proxy;
 mod several;
 mod signals;
 
@@ -23,25 +23,32 @@ use crate::support::site::Site;
 
 /// More than the recorder's batch, its channel and all that the lanes have in hand, so that a run that waits at
 /// [`LOCKED`] has not come to the end.
-const MANY: usize = 3000;
+pub const MANY: usize = 3000;
 
 /// The location at which a run is held; beyond the recorder's first batch.
-const LOCKED: usize = 600;
+pub const LOCKED: usize = 600;
 
 /// How far the lanes must have come beyond it before a test goes on; less than the channel holds.
-const AHEAD: usize = 800;
+pub const AHEAD: usize = 800;
 
 /// Deleted but not recorded, at most, when the recorder is held: its batch (500), the channel (1,000), and what the
 /// lanes have in hand (4 calls of 32).
-const MOST_UNRECORDED: usize = 500 + 1000 + 4 * 32;
+pub const MOST_UNRECORDED: usize = 500 + 1000 + 4 * 32;
 
-fn servers() -> impl Iterator<Item = Engine> {
+pub fn servers() -> impl Iterator<Item = Engine> {
     engines_at_hand().into_iter().filter(|engine| *engine != Engine::Sqlite)
 }
 
 /// A living image and `count` due ones, each with a file.
-fn site_with(engine: Engine, count: usize) -> Site {
+pub fn site_with(engine: Engine, count: usize) -> Site {
     let site = Site::new(engine);
+    fill(&site, count);
+    site
+}
+
+/// The same at a site.
+pub fn fill(site: &Site, count: usize) {
+    let engine = site.database.engine;
     let living = Image::active("living", &[&site.file("living")]).sql(engine);
     let ago = |number| TimeDelta::hours(3) - TimeDelta::seconds(number as i64);
     let due = (0..count).map(|number| {
@@ -50,7 +57,6 @@ fn site_with(engine: Engine, count: usize) -> Site {
     });
     let all = std::iter::once(living).chain(due).collect::<String>();
     site.database.execute(&format!("BEGIN;{all}COMMIT"));
-    site
 }
 
 fn start(site: &Site, config: &str) -> Running {
@@ -60,26 +66,31 @@ fn start(site: &Site, config: &str) -> Running {
 
 /// A run that is held at [`LOCKED`]: it has recorded something, and has deleted what it cannot record yet.
 fn held(site: &Site, config: &str) -> (Running, Session) {
+    held_with(site, || start(site, config))
+}
+
+/// The same with whatever `start` starts.
+pub fn held_with(site: &Site, start: impl FnOnce() -> Running) -> (Running, Session) {
     let mut lock = site.database.session();
     let find = format!("SELECT id FROM image_locations WHERE image_id = 'due{LOCKED:04}'");
     let Some(id) = site.database.rows(&find).remove(0).remove(0) else { panic!("no location to lock") };
     lock.execute("BEGIN");
     // By its key: a search would lock every row that InnoDB reads.
     lock.execute(&format!("UPDATE image_locations SET meta_data = '{{}}' WHERE id = {id}"));
-    let running = start(site, config);
+    let running = start();
     // The servers say who waits for a lock too, but MariaDB not to those who ask often.
     eventually("the lanes to run ahead of the recorder", || (files(site) < MANY - LOCKED - AHEAD).then_some(()));
     (running, lock)
 }
 
 /// Due files that are left.
-fn files(site: &Site) -> usize {
+pub fn files(site: &Site) -> usize {
     std::fs::read_dir(site.data()).unwrap().count() - 1
 }
 
 /// What files and rows say.
-struct State {
-    files: usize,
+pub struct State {
+    pub files: usize,
     /// Locations by status.
     rows: BTreeMap<String, usize>,
 }
@@ -87,7 +98,7 @@ struct State {
 impl State {
     /// Panics where they contradict each other in a way that no crash may cause.
     #[track_caller]
-    fn of(site: &Site) -> State {
+    pub fn of(site: &Site) -> State {
         let mut rows = BTreeMap::new();
         for row in site.database.rows(
             "SELECT i.id, i.status, l.status FROM images i JOIN image_locations l ON l.image_id = i.id WHERE i.id <> 'living'",
@@ -101,12 +112,12 @@ impl State {
         State { files: files(site), rows }
     }
 
-    fn deleted(&self) -> usize {
+    pub fn deleted(&self) -> usize {
         self.rows.get("deleted").copied().unwrap_or_default()
     }
 
     /// Locations whose file is gone but whose row does not say so.
-    fn unrecorded(&self, all: usize) -> usize {
+    pub fn unrecorded(&self, all: usize) -> usize {
         all - self.files - self.deleted()
     }
 }
@@ -124,7 +135,7 @@ fn done(run: &Finished, outcome: &str) -> u64 {
 
 /// The next run finishes everything; what the one before could not record is `absent` to it.
 #[track_caller]
-fn assert_finishes(site: &Site, all: usize, absent: usize) {
+pub fn assert_finishes(site: &Site, all: usize, absent: usize) {
     let run = start(site, "").wait().expect_code(0);
     let state = State::of(site);
     assert_eq!((state.files, state.deleted()), (0, all), "{}", run.output());
