@@ -37,18 +37,31 @@ pub(super) struct Attempt {
     pub stop: CancellationToken,
 }
 
+/// How a cycle ended.
+pub(super) enum Ending {
+    /// With a report.
+    Cycle(CycleReport),
+    /// Without a connection.
+    NoDatabase(CatalogError),
+    /// It was stopped before there was a connection.
+    NotBegun,
+}
+
 impl Attempt {
     /// Connects if need be, then one cycle. The scrubber comes back for the next one.
-    pub(super) async fn run(self) -> (Self, Result<CycleReport, CatalogError>) {
+    pub(super) async fn run(self) -> (Self, Ending) {
         let mut this = self;
-        let scrubber = match this.connected().await {
-            Ok(scrubber) => scrubber,
-            Err(error) => return (this, Err(error)),
+        let stop = this.stop.clone();
+        // A database that does not even greet must not hold up the end.
+        let scrubber = match stop.run_until_cancelled(this.connected()).await {
+            Some(Ok(scrubber)) => scrubber,
+            Some(Err(error)) => return (this, Ending::NoDatabase(error)),
+            None => return (this, Ending::NotBegun),
         };
         let mut observers: Vec<&dyn Observer> = vec![this.status.as_ref()];
         observers.extend(this.audit_log.as_deref().map(|log| log as &dyn Observer));
         let report = scrubber.cycle(&Several(&observers), &this.stop).await;
-        (this, Ok(report))
+        (this, Ending::Cycle(report))
     }
 
     /// The scrubber of this config, with its database connected.

@@ -29,7 +29,7 @@ use signal_hook_tokio::Signals;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::attempt::{Attempt, back_off};
+use self::attempt::{Attempt, Ending, back_off};
 use self::detach::Announcer;
 use self::wakeups::{Past, Rhythm, Wake};
 use crate::catalog::{CatalogError, SCAN_DEADLINES};
@@ -47,13 +47,13 @@ const FIRST_ANSWER: Duration = Duration::from_secs(5);
 /// How often the clock on the wall is asked while one waits for an instant of it: it may have been set.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
-/// How often an idle loop shows that it is alive, where `/healthz` can be asked.
+/// How often the loop shows that it is alive, where `/healthz` can be asked or systemd listens.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What a call may take beyond its own deadline before the loop counts as stuck.
 const MARGIN: Duration = Duration::from_secs(60);
 
-type Running = Pin<Box<dyn Future<Output = (Attempt, Result<CycleReport, CatalogError>)> + Send>>;
+type Running = Pin<Box<dyn Future<Output = (Attempt, Ending)> + Send>>;
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(invocation: Invocation, config: Config, mut announcer: Announcer) -> Exit {
@@ -93,6 +93,8 @@ struct Daemon {
     /// How often in a row the database gave no answer, and since when.
     failures: u32,
     failing_since: Option<DateTime<Utc>>,
+    /// What systemd was last told of a cycle under way.
+    told: String,
     /// The signal that asked for the end, and when patience ends.
     stopping: Option<(Exit, Instant)>,
 }
@@ -128,6 +130,7 @@ impl Daemon {
             asked: false,
             failures: 0,
             failing_since: None,
+            told: String::new(),
             stopping: None,
         }
     }
@@ -228,14 +231,14 @@ impl Daemon {
     }
 
     /// A cycle has ended: its report, and when the next one begins.
-    fn ended(&mut self, (attempt, end): (Attempt, Result<CycleReport, CatalogError>)) -> Option<Exit> {
+    fn ended(&mut self, (attempt, end): (Attempt, Ending)) -> Option<Exit> {
         self.running = None;
         self.window_ends = None;
         if Arc::ptr_eq(&attempt.config, &self.next.config) {
             // A reload meanwhile made this one obsolete.
             self.next.scrubber = attempt.scrubber;
         }
-        let worked = end.as_ref().is_ok_and(worked);
+        let worked = matches!(&end, Ending::Cycle(report) if worked(report));
         self.tell(&end);
         if self.stopping.is_some() {
             return Some(self.leave(Exit::Clean));
@@ -256,9 +259,9 @@ impl Daemon {
         None
     }
 
-    fn tell(&mut self, end: &Result<CycleReport, CatalogError>) {
+    fn tell(&mut self, end: &Ending) {
         let failure = match end {
-            Ok(report) => {
+            Ending::Cycle(report) => {
                 // A window that closes is no accident.
                 let interrupted = report.interrupted && !self.window_closed;
                 self.status.cycle_ended(&CycleReport { interrupted, ..report.clone() });
@@ -270,7 +273,8 @@ impl Daemon {
                 }
                 report.failure.as_ref()
             }
-            Err(error) => Some(error),
+            Ending::NoDatabase(error) => Some(error),
+            Ending::NotBegun => return,
         };
         match failure {
             None => {
@@ -429,19 +433,24 @@ impl Daemon {
         self.next.clock.now()
     }
 
-    /// How often the loop shows that it is alive while it has nothing to do; never, where nobody looks.
+    /// How often the loop shows that it is alive, and what it does; never, where nobody looks.
     fn heartbeat(&self) -> Option<Duration> {
-        let looked_at = self.server.is_some().then_some(HEARTBEAT);
+        let looked_at = (self.server.is_some() || notify::is_heard()).then_some(HEARTBEAT);
         notify::watchdog().into_iter().chain(looked_at).min()
     }
 
-    /// A sign of life, while the cycle shows one too.
-    fn feed(&self) {
+    /// A sign of life, while the cycle shows one too; and how far it is.
+    fn feed(&mut self) {
         if self.running.is_none() {
             self.status.alive();
         }
         if self.status.silence().is_none() {
             notify::alive();
+        }
+        let line = self.status.line();
+        if self.told != line {
+            notify::status(&line);
+            self.told = line;
         }
     }
 }
@@ -482,7 +491,7 @@ fn worked(report: &CycleReport) -> bool {
     done && (report.planned.locations > 0 || report.images_finished > 0)
 }
 
-async fn running(cycle: &mut Option<Running>) -> (Attempt, Result<CycleReport, CatalogError>) {
+async fn running(cycle: &mut Option<Running>) -> (Attempt, Ending) {
     match cycle {
         Some(cycle) => cycle.await,
         None => pending().await,

@@ -42,6 +42,11 @@ pub(crate) fn alive() {
     tell("WATCHDOG=1");
 }
 
+/// Whether anybody listens.
+pub(crate) fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// How often a sign of life is due: half of what the unit allows (`WatchdogSec=`), if it wants any of this process.
 pub(crate) fn watchdog() -> Option<Duration> {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();

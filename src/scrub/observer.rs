@@ -12,7 +12,7 @@ use super::plan::Keep;
 use super::pulse::UnderWay;
 use super::report::{Example, Tally};
 use super::retry::Standing;
-use crate::catalog::ImageId;
+use crate::catalog::{CatalogError, ImageId};
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -40,6 +40,8 @@ pub trait Observer: Send + Sync {
     fn call_began(&self, _call: &StoreCall<'_>) {}
     /// That call has been answered, after so long.
     fn call_ended(&self, _call: &StoreCall<'_>, _took: Duration) {}
+    /// The database cannot be reached, or gives no answer. A cycle asks it again while its patience lasts.
+    fn database_away(&self, _why: &CatalogError) {}
     /// The database has answered (well or not), after so long. For a stream: until its last row.
     fn database_answered(&self, _statement: Statement, _took: Duration) {}
     /// A sign of life. Events that are one by themselves (an answer of a store or of the database) come with it.
@@ -220,6 +222,9 @@ impl Observer for Several<'_> {
     }
     fn call_ended(&self, call: &StoreCall<'_>, took: Duration) {
         self.0.iter().for_each(|each| each.call_ended(call, took));
+    }
+    fn database_away(&self, why: &CatalogError) {
+        self.0.iter().for_each(|each| each.database_away(why));
     }
     fn database_answered(&self, statement: Statement, took: Duration) {
         self.0.iter().for_each(|each| each.database_answered(statement, took));

@@ -20,11 +20,18 @@ pub(super) struct Watched<'a> {
     pub observer: &'a dyn Observer,
 }
 
-/// Tells how long a call to the database took.
-pub(super) async fn timed<T>(observer: &dyn Observer, statement: Statement, call: impl Future<Output = T>) -> T {
+/// Tells how long a call to the database took, or that the database is away.
+pub(super) async fn timed<T>(
+    observer: &dyn Observer,
+    statement: Statement,
+    call: impl Future<Output = Result<T, CatalogError>>,
+) -> Result<T, CatalogError> {
     let begun = Instant::now();
     let answer = call.await;
-    observer.database_answered(statement, begun.elapsed());
+    match &answer {
+        Err(away @ (CatalogError::Unreachable(_) | CatalogError::Deadline { .. })) => observer.database_away(away),
+        _ => observer.database_answered(statement, begun.elapsed()),
+    }
     answer
 }
 

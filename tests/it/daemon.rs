@@ -1,7 +1,11 @@
 //! The daemon: the real program, with systemd's end of the notify socket in our hands.
 
-mod faults;
+mod endurance;
+mod hanging_store;
 mod lifetime;
+mod lost_database;
+mod reload;
+mod stopping;
 mod transcript;
 mod wakeups;
 

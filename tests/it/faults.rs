@@ -41,6 +41,13 @@ pub fn servers() -> impl Iterator<Item = Engine> {
 /// A living image and `count` due ones, each with a file.
 pub fn site_with(engine: Engine, count: usize) -> Site {
     let site = Site::new(engine);
+    fill(&site, count);
+    site
+}
+
+/// The same at a site.
+pub fn fill(site: &Site, count: usize) {
+    let engine = site.database.engine;
     let living = Image::active("living", &[&site.file("living")]).sql(engine);
     let ago = |number| TimeDelta::hours(3) - TimeDelta::seconds(number as i64);
     let due = (0..count).map(|number| {
@@ -49,7 +56,6 @@ pub fn site_with(engine: Engine, count: usize) -> Site {
     });
     let all = std::iter::once(living).chain(due).collect::<String>();
     site.database.execute(&format!("BEGIN;{all}COMMIT"));
-    site
 }
 
 fn start(site: &Site, config: &str) -> Running {
@@ -59,11 +65,11 @@ fn start(site: &Site, config: &str) -> Running {
 
 /// A run that is held at [`LOCKED`]: it has recorded something, and has deleted what it cannot record yet.
 fn held(site: &Site, config: &str) -> (Running, Session) {
-    held_by(site, || start(site, config))
+    held_with(site, || start(site, config))
 }
 
-/// The same of a run that `start` begins.
-pub fn held_by(site: &Site, start: impl FnOnce() -> Running) -> (Running, Session) {
+/// The same with whatever `start` starts.
+pub fn held_with(site: &Site, start: impl FnOnce() -> Running) -> (Running, Session) {
     let mut lock = site.database.session();
     let find = format!("SELECT id FROM image_locations WHERE image_id = 'due{LOCKED:04}'");
     let Some(id) = site.database.rows(&find).remove(0).remove(0) else { panic!("no location to lock") };

@@ -19,7 +19,7 @@ pub use snapshot::Snapshot;
 use self::life::Life;
 use super::audit_log::AuditLog;
 use super::metrics::Metrics;
-use crate::catalog::{ImageId, LocationId};
+use crate::catalog::{CatalogError, ImageId, LocationId};
 use crate::config::StoreId;
 use crate::scrub::{
     Backlog, BreakerState, Clock, CycleId, CycleReport, Ended, Observer, SettledLocation, Statement, StoreCall, Tally,
@@ -155,7 +155,10 @@ impl Status {
 
     /// The database does not answer, and is tried again and again. `why` is what it said last.
     pub fn waiting_for_database(&self, since: DateTime<Utc>, why: &str) {
-        self.lock().waiting_for_database = Some((since, why.to_owned()));
+        let mut now = self.lock();
+        let since = now.waiting_for_database.as_ref().map_or(since, |(first, _)| since.min(*first));
+        now.waiting_for_database = Some((since, why.to_owned()));
+        drop(now);
         self.life.sign();
         if let Some(metrics) = &self.metrics {
             metrics.database_up(false);
@@ -408,7 +411,16 @@ impl Observer for Status {
         }
     }
 
+    /// A cycle waits for it in its own way, and may go on: the daemon hears of it only when patience is over.
+    fn database_away(&self, why: &CatalogError) {
+        self.waiting_for_database(self.clock.now(), &why.to_string());
+    }
+
     fn database_answered(&self, statement: Statement, took: Duration) {
+        // Of a database that is not away, the usual case, there is nothing new to tell.
+        if self.lock().waiting_for_database.is_some() {
+            self.database_answers();
+        }
         self.life.sign();
         if let Some(metrics) = &self.metrics {
             metrics.database_answered(statement, took);

@@ -68,6 +68,44 @@ fn a_config_error_ends_the_start_and_nothing_is_waited_for() {
 }
 
 #[test]
+fn an_address_that_is_taken_ends_the_start_and_the_terminal_hears_it() {
+    let site = site();
+    add_due(&site, "due");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let words = format!("{address} is in use by another process; see [scrubber] listen");
+    let config = format!("[DEFAULT]\nlog_file = {{dir}}/log\nuse_stderr = True\n[scrubber]\nlisten = {address}");
+    let ended = daemon(&site, &config).run().expect_code(5);
+    assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+    let path = site.directory.path().join("scrubber.pid");
+    let detach = || Scrubber::new().config_file(&site.config(&config)).arg("--detach").arg("--pid-file").arg(&path);
+    for _ in 0..2 {
+        // Twice, as the first one must have let go of the pid file by then.
+        let ended = detach().run().expect_code(5);
+        assert_eq!(ended.stderr, format!("ERROR: {words}\n"));
+    }
+    assert!(site.has("due"), "nothing was begun");
+    drop(taken);
+    detach().run().expect_code(0);
+    let pid = eventually("the pid", || pid_in(&path));
+    kill_process(pid, Signal::TERM).unwrap();
+    eventually("its end", || test_kill_process(pid).is_err().then_some(()));
+}
+
+/// In a night's window it will work; it can be asked now already.
+#[test]
+fn a_database_that_answered_at_the_start_makes_it_ready() {
+    let (site, manager) = (site(), Manager::new());
+    let config = "[scrubber]\nwakeup_cron = 0 0 30 2 *\nwindow = 60\nlisten = unix:{dir}/status.sock";
+    let running = manager.start(&site, config);
+    manager.until("READY=1");
+    let readiness = get(&site.directory.path().join("status.sock"), "/readyz");
+    assert!(readiness.starts_with("HTTP/1.1 200"), "{readiness}");
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+}
+
+#[test]
 fn a_signal_while_it_waits_ends_it_at_once() {
     let site = site();
     for (signal, seconds) in [(Signal::TERM, 5), (Signal::INT, 5)] {

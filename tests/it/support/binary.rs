@@ -123,6 +123,11 @@ impl Running {
         self.pid.as_raw_nonzero().get()
     }
 
+    /// What it has said so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.so_far()
+    }
+
     /// An error where it has ended already.
     pub fn try_signal(&self, signal: Signal) -> rustix::io::Result<()> {
         kill_process(self.pid, signal)

@@ -12,6 +12,7 @@ use sqlx::{
 };
 use tempfile::TempDir;
 
+use super::private_server::PrivateServer;
 use super::servers::{Engine, schema_dir};
 
 /// A row as column name and text; `None` is NULL. Booleans are `0` and `1` with every engine, times as it writes them.
@@ -27,6 +28,7 @@ pub struct Database {
 enum Kept {
     File { _directory: TempDir },
     OnServer { admin: String, name: String },
+    WithItsServer,
 }
 
 impl Database {
@@ -37,6 +39,25 @@ impl Database {
             None => fresh_sqlite(),
             Some(admin) => fresh_on_server(engine, admin),
         }
+    }
+
+    /// An empty Glance database on a server of the test's own.
+    pub fn on(server: &PrivateServer) -> Database {
+        let (engine, admin) = (server.engine, server.admin_url());
+        let schema = schema_dir().expect("tests/all makes the schema");
+        let url = format!("{admin}glance");
+        match engine {
+            Engine::Mariadb => {
+                execute(engine, &admin, "CREATE DATABASE glance");
+                execute(engine, &url, &read(&schema.join("mariadb.sql")));
+            }
+            Engine::Postgres => {
+                execute(engine, &format!("{admin}postgres"), "CREATE DATABASE glance");
+                server.feed("glance", &schema.join("postgres.sql"));
+            }
+            Engine::Sqlite => panic!("it has no server"),
+        }
+        Database { engine, url, kept: Kept::WithItsServer }
     }
 
     /// What to write after `connection =`.

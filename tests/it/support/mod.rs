@@ -7,6 +7,7 @@ pub mod binary;
 pub mod ceph;
 pub mod database;
 pub mod glance;
+pub mod private_server;
 pub mod proxy;
 pub mod rows;
 pub mod servers;

@@ -16,7 +16,11 @@ pub struct Site {
 
 impl Site {
     pub fn new(engine: Engine) -> Site {
-        let site = Site { database: Database::fresh(engine), directory: tempfile::tempdir().unwrap() };
+        Site::with(Database::fresh(engine))
+    }
+
+    pub fn with(database: Database) -> Site {
+        let site = Site { database, directory: tempfile::tempdir().unwrap() };
         std::fs::create_dir(site.data()).unwrap();
         site
     }
