@@ -26,7 +26,7 @@ use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_tokio::Signals;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Interval, interval_at, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::attempt::{Attempt, Ending, back_off};
@@ -172,7 +172,7 @@ impl Daemon {
     }
 
     async fn work(&mut self, mut signals: impl Stream<Item = i32> + Unpin) -> Exit {
-        let mut watchdog = self.heartbeat().map(tokio::time::interval);
+        let mut watchdog = self.heartbeat().map(|period| interval_at(Instant::now() + period, period));
         loop {
             let wake = self.wake;
             let clock = Arc::clone(&self.next.clock);
@@ -513,7 +513,7 @@ async fn until(instant: Option<Instant>) {
     }
 }
 
-async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+async fn tick(watchdog: &mut Option<Interval>) {
     match watchdog {
         Some(interval) => {
             interval.tick().await;

@@ -47,6 +47,14 @@ impl Manager {
         String::from_utf8_lossy(&buffer[..len]).into_owned()
     }
 
+    /// Throws away what was said so far. Who waits for something else must do so: a socket holds few messages, and then
+    /// the daemon waits for its reader.
+    fn forget(&self) {
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 4096]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
+    }
+
     /// Reads on until a message has this line, or begins one like it.
     fn until(&self, line: &str) -> String {
         loop {

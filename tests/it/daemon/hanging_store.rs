@@ -34,6 +34,7 @@ fn a_cluster_that_hangs_holds_up_itself_alone_and_the_watchdog_is_fed() {
     manager.until("READY=1");
     let begun = Instant::now();
     eventually_every(Duration::from_millis(100), "the files to go", || {
+        manager.forget();
         files.iter().all(|id| is_gone(&site, id).is_some()).then_some(())
     });
     assert!(begun.elapsed() < Duration::from_secs(20), "files waited for Ceph: {:?}", begun.elapsed());
@@ -61,6 +62,7 @@ fn a_cluster_that_hangs_holds_up_itself_alone_and_the_watchdog_is_fed() {
     ceph.order("thaw osd");
     manager.socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     eventually_every(Duration::from_secs(1), "the image to go, now that Ceph answers", || {
+        manager.forget();
         running.signal(Signal::USR1);
         (states(&site.database, &hanging).0 == "deleted").then_some(())
     });

@@ -16,7 +16,7 @@ fn a_daemon_starts_scrubs_reloads_drains_and_ends() {
     assert!(ready.starts_with("READY=1\nSTATUS="), "{ready}");
     running.until_stderr("Starting Daemon: wakeup_time=3600");
     eventually("the first cycle, which begins at the start", || is_gone(&site, "first"));
-    let status = manager.until("STATUS=");
+    let status = manager.until("STATUS=Idle");
     assert!(status.contains("1 locations"), "{status}");
 
     // What a scraper, a probe and a person see.
