@@ -40,7 +40,7 @@ pub(super) struct Attempt {
 /// How a cycle ended.
 pub(super) enum Ending {
     /// With a report.
-    Cycle(CycleReport),
+    Cycle(Box<CycleReport>),
     /// Without a connection.
     NoDatabase(CatalogError),
     /// It was stopped before there was a connection.
@@ -61,7 +61,7 @@ impl Attempt {
         let mut observers: Vec<&dyn Observer> = vec![this.status.as_ref()];
         observers.extend(this.audit_log.as_deref().map(|log| log as &dyn Observer));
         let report = scrubber.cycle(&Several(&observers), &this.stop).await;
-        (this, Ending::Cycle(report))
+        (this, Ending::Cycle(Box::new(report)))
     }
 
     /// The scrubber of this config, with its database connected.

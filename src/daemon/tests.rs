@@ -16,7 +16,7 @@ use crate::catalog::{
     Batch, BrokenRow, Catalog, Census, Horizon, ImageId, ImageRow, Ledger, LivingRow, LocationId, LocationRow,
     Recorded, Scan, Scope,
 };
-use crate::config::ConfigSource;
+use crate::config::{ConfigSource, load};
 
 /// A clock on the wall that goes on with the runtime's time, and can be set.
 struct WallClock {
