@@ -11,7 +11,7 @@ mod wakeups;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tempfile::TempDir;
@@ -57,11 +57,13 @@ impl Manager {
 
     /// Reads on until a message has this line, or begins one like it.
     fn until(&self, line: &str) -> String {
+        let begun = Instant::now();
         loop {
             let message = self.hear();
             if message.lines().any(|heard| heard.starts_with(line)) {
                 return message;
             }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{line:?} did not come, but {message:?}");
         }
     }
 }

@@ -41,7 +41,8 @@ fn hundreds_of_cycles_without_a_pause_leave_nothing_behind() {
     let before = at(WARM);
     let after = at(ALL);
     assert!(after.0 >= before.0 + 300, "{} cycles, then {}", before.0, after.0);
-    assert!(after.2 <= before.2, "{} open files, then {}", before.2, after.2);
+    // A journal, a directory or the last look's connection may be open at this moment; a leak would be hundreds.
+    assert!(after.2 < before.2 + 10, "{} open files, then {}", before.2, after.2);
     let grown = after.1.saturating_sub(before.1);
     assert!(grown < 4096, "{} cycles took {grown} kB", after.0 - before.0);
     running.signal(Signal::TERM);
@@ -58,7 +59,7 @@ fn a_cycle_that_is_refused_is_followed_by_a_pause() {
     let config = "[DEFAULT]\nwakeup_time = 0\n[scrubber]\nlisten = unix:{dir}/status.sock\n";
     let running = daemon(&site, config).start();
     running.until_stderr("Nothing is deleted in this cycle: ");
-    let (begun, first) = (std::time::Instant::now(), look(&site, &running).0);
+    let (begun, first) = (Instant::now(), look(&site, &running).0);
     let third = eventually("two more", || Some(look(&site, &running).0).filter(|cycles| *cycles >= first + 2));
     let rate = (third - first) as f64 / begun.elapsed().as_secs_f64();
     assert!(rate < 2.5, "{rate} cycles a second");

@@ -1,7 +1,5 @@
 //! A store that gives no answer.
 
-use std::time::Instant;
-
 use rustix::process::Signal;
 
 use super::*;

@@ -1,7 +1,5 @@
 //! Starts that fail, locks, the background, signals in the midst of work, databases that go and come.
 
-use std::time::Instant;
-
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::*;

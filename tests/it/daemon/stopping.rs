@@ -1,7 +1,5 @@
 //! Asked to stop in the midst of its work.
 
-use std::time::Instant;
-
 use rustix::process::Signal;
 
 use super::*;

@@ -29,7 +29,7 @@ fn without_a_period_cycles_follow_each_other_and_an_idle_daemon_rests() {
     let (site, manager) = (site(), Manager::new());
     let running = manager.start(&site, "[DEFAULT]\nwakeup_time = 0");
     manager.until("READY=1");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     for _ in 0..3 {
         manager.until("STATUS=");
     }
