@@ -19,6 +19,8 @@ pub enum Exit {
     Config,
     /// The database cannot be reached or used.
     Database,
+    /// A restore was refused; nothing was changed.
+    RestoreRefused,
     /// Another daemon holds the pid file's lock (EX_TEMPFAIL of sysexits.h).
     Locked,
     /// A daemon went into the background; this is what its start ended in.
@@ -40,6 +42,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Config => 5,
             Self::Database => 6,
+            Self::RestoreRefused => 7,
             Self::Locked => 75,
             Self::Detached(code) => code,
             Self::Interrupted => 130,

@@ -5,6 +5,7 @@
 //! ARCHITECTURE.md is the map; the invariants are there.
 
 pub mod catalog;
+pub mod claim;
 pub mod cli;
 pub mod config;
 mod daemon;

@@ -62,7 +62,7 @@ impl<D: Dialect> SqlCatalog<D> {
         };
         // Killed before this line: nothing is recorded, and the next cycle finds the data `absent`.
         within("commit", self.deadline, transaction.commit()).await?;
-        Ok(Recorded { locations, overtaken: Vec::new(), finished })
+        Ok(Recorded { locations, overtaken: Vec::new(), lost: Vec::new(), finished })
     }
 
     /// Somebody else changed rows of the batch: locks them first, to know for certain whose is what.
@@ -78,7 +78,7 @@ impl<D: Dialect> SqlCatalog<D> {
         self.mark_images(&mut transaction, &images, now).await?;
         let finished = self.deleted_of(&mut transaction, &images, None).await?;
         within("commit", self.deadline, transaction.commit()).await?;
-        Ok(Recorded { locations, overtaken, finished })
+        Ok(Recorded { locations, overtaken, lost: Vec::new(), finished })
     }
 
     /// The transaction of [`Ledger::rehearse`], once. The images' statement runs on no row: that it may run at all is

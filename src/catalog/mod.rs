@@ -6,6 +6,7 @@
 //! Fails with [`CatalogError`], which knows whether trying again helps.
 //! Rejected: sqlx's `Any` driver (no date types), and an ORM (the statements are few, and each is meant).
 
+mod claims;
 mod connect;
 mod dialect;
 mod error;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, Settlement, Taken, Wanted};
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
 pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};
@@ -114,6 +116,8 @@ pub struct Batch {
     pub gone: Vec<LocationId>,
     /// Images to finish where nothing of them is left: those of `gone`, and those found without a pending location.
     pub images: Vec<ImageId>,
+    /// Claims in the same database that the transaction releases. What is not its owner's any more is not recorded.
+    pub settlement: Option<Settlement>,
 }
 
 /// What a batch's transaction did.
@@ -123,6 +127,9 @@ pub struct Recorded {
     pub locations: u64,
     /// Locations that had been changed by somebody else in the meantime, with the status found. Their data is gone.
     pub overtaken: Vec<(LocationId, String)>,
+    /// Locations of the batch that were not recorded because their claim had been taken over: whoever has it now finds
+    /// their data `absent`.
+    pub lost: Vec<LocationId>,
     /// Images that became `deleted` with this batch.
     pub finished: Vec<ImageId>,
 }

@@ -33,7 +33,7 @@ pub fn load(invocation: &Invocation) -> Result<Config, ConfigErrors> {
     let encryption_keys = encryption_keys(&mut reader);
     let database = database::load(&mut reader, complete);
     let stores = stores::load(&mut reader, backends);
-    let scrubber = scrubber::load(&mut reader);
+    let scrubber = scrubber::load(&mut reader, database.as_ref(), &stores);
     let log = log::load(&mut reader);
     let warnings = reader.report.finish()?;
     // Where the database is missing, the report is not clean, and we are gone by now.

@@ -19,6 +19,10 @@ pub struct RbdConfig {
     pub timeout: RadosTimeout,
 }
 
+/// No shorter deadline for a call to Ceph: librbd itself is silent for up to 30 s where a dead client's watch has to
+/// run out.
+pub const LEAST_DEADLINE: Duration = Duration::from_secs(40);
+
 /// How long Ceph's calls may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RadosTimeout {

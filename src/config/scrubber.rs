@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use croner::Cron;
 
+use super::database::DatabaseConfig;
 use super::error::{ConfigError, Place};
 use super::listen::{self, Listen};
 use super::options;
 use super::rbd::{self, RbdPolicy};
 use super::reader::{Reader, Setting};
+use super::sharing::{self, Sharing};
+use super::stores::StoresConfig;
 use super::text::looks_like_a_name;
 
 const GROUP: &str = "scrubber";
@@ -34,10 +37,17 @@ pub struct ScrubberConfig {
     pub file_marker: Option<String>,
     /// Deadline of one call to a store. Default 60 s.
     pub store_deadline: Duration,
+    /// The longest that a call to any configured store takes without a sign of life: `store_deadline`, or what a store
+    /// needs at least.
+    pub longest_call: Duration,
     /// Deadline of one statement to the database. Default 60 s.
     pub database_deadline: Duration,
     /// How long a cycle waits for a database that went away under it. Default 60 s.
     pub database_patience: Duration,
+    /// How scrubbers share their work.
+    pub sharing: Sharing,
+    /// `give_up_after`: how long a location may fail before it is not tried any more. Unset: for ever.
+    pub give_up_after: Option<Duration>,
     /// Where the daemon shows metrics and status. Unset: nowhere.
     pub listen: Option<Listen>,
     /// The file that gets a line for each location. Unset: none.
@@ -54,8 +64,10 @@ pub struct ScrubberConfig {
     pub shutdown_grace: Duration,
 }
 
-pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
+pub(super) fn load(reader: &mut Reader, database: Option<&DatabaseConfig>, stores: &StoresConfig) -> ScrubberConfig {
     reject_unknown(reader);
+    let store_deadline = seconds(reader, "store_deadline");
+    let longest_call = sharing::longest_call(store_deadline, stores);
     ScrubberConfig {
         max_images_per_cycle: reader.number_not_empty(GROUP, "max_images_per_cycle"),
         max_bytes_per_cycle: reader.number_not_empty(GROUP, "max_bytes_per_cycle"),
@@ -64,9 +76,12 @@ pub(super) fn load(reader: &mut Reader) -> ScrubberConfig {
             .and_then(|percent| u8::try_from(percent).ok()),
         min_age: seconds(reader, "min_age"),
         file_marker: file_marker(reader),
-        store_deadline: seconds(reader, "store_deadline"),
+        store_deadline,
+        longest_call,
         database_deadline: seconds(reader, "database_deadline"),
         database_patience: seconds(reader, "database_patience"),
+        sharing: sharing::load(reader, GROUP, database, longest_call),
+        give_up_after: reader.number_not_empty(GROUP, "give_up_after").map(Duration::from_secs),
         listen: listen::load(reader, GROUP),
         audit_log: audit_log(reader),
         rbd: rbd::policy(reader, GROUP),

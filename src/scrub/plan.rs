@@ -30,6 +30,10 @@ pub enum Reason {
     Orphaned,
     /// Somebody changed the row since it was listed.
     Changed,
+    /// Another scrubber, or a restore, has claimed it.
+    Claimed,
+    /// It failed for longer than `[scrubber] give_up_after`, and is not tried any more until somebody asks for it.
+    GivenUp,
     /// A pending image whose location is neither pending nor deleted: recording it would leave data behind.
     Unfinished,
     /// This cycle has reached `max_images_per_cycle` or `max_bytes_per_cycle`.
@@ -50,6 +54,8 @@ impl Reason {
             Self::Restored => "restored",
             Self::Orphaned => "orphaned",
             Self::Changed => "changed",
+            Self::Claimed => "claimed",
+            Self::GivenUp => "given_up",
             Self::Unfinished => "unfinished",
             Self::Limit => "limit",
             Self::Interrupted => "interrupted",
@@ -72,7 +78,9 @@ impl Reason {
             Self::NotDeletedYet => Some(Self::Restored),
             Self::Restored => Some(Self::Orphaned),
             Self::Orphaned => Some(Self::Changed),
-            Self::Changed => Some(Self::Unfinished),
+            Self::Changed => Some(Self::Claimed),
+            Self::Claimed => Some(Self::GivenUp),
+            Self::GivenUp => Some(Self::Unfinished),
             Self::Unfinished => Some(Self::Limit),
             Self::Limit => Some(Self::Interrupted),
             Self::Interrupted | Self::Outcome(_) => None,
@@ -81,13 +89,13 @@ impl Reason {
 
     /// Whether a location was only not come to in this cycle, and nothing is to be said of it.
     pub const fn is_postponed(self) -> bool {
-        matches!(self, Self::NotDue | Self::Limit | Self::Interrupted)
+        matches!(self, Self::NotDue | Self::Claimed | Self::Limit | Self::Interrupted)
     }
 
     /// Whether an operator has something to look at.
     pub const fn is_failure(self) -> bool {
         match self {
-            Self::Orphaned | Self::Unfinished => true,
+            Self::Orphaned | Self::GivenUp | Self::Unfinished => true,
             Self::Outcome(outcome) => outcome.is_failure(),
             _ => false,
         }

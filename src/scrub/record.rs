@@ -70,7 +70,7 @@ impl<'a> Recorder<'a> {
     /// Finishes images that have no pending location left.
     pub(super) async fn finish(&mut self, images: &[ImageId]) -> Result<(), CatalogError> {
         for page in images.chunks(BATCH) {
-            let batch = Batch { gone: Vec::new(), images: page.to_vec() };
+            let batch = Batch { images: page.to_vec(), ..Batch::default() };
             let recorded = self.record(&batch).await?;
             let unfinished: Vec<_> = page.iter().filter(|image| !recorded.finished.contains(image)).cloned().collect();
             // Another scrubber may have finished them since they were listed.

@@ -143,7 +143,7 @@ fn an_image_without_a_pending_location_is_finishable() {
         let scan = ledger.scan(Scope::Due(horizon(HOUR))).await.unwrap();
         assert_eq!(scan.locations, []);
         assert_eq!(scan.finishable, [ImageId("crashed".into()), ImageId("purged".into())]);
-        let batch = Batch { gone: vec![], images: scan.finishable };
+        let batch = Batch { gone: vec![], images: scan.finishable, ..Batch::default() };
         assert_eq!(ledger.record(&batch, Utc::now()).await.unwrap().finished.len(), 2);
         assert_eq!(states(&site.database, "crashed").0, "deleted");
         assert_eq!(states(&site.database, "purged").0, "deleted");
@@ -174,7 +174,7 @@ fn recording_touches_what_glances_scrubber_touches_and_nothing_else() {
         let found = rows(&*ledger, Scope::Due(horizon(HOUR))).await;
         let before = site.database.named_rows("SELECT * FROM images ORDER BY id");
         let gone: Vec<_> = found.iter().filter(|row| row.value.expose() != "file:///d").map(|row| row.id).collect();
-        let batch = Batch { gone, images: vec![ImageId("gone".into()), ImageId("half".into())] };
+        let batch = Batch { gone, images: vec![ImageId("gone".into()), ImageId("half".into())], ..Batch::default() };
         let recorded = ledger.record(&batch, Utc::now()).await.unwrap();
         assert_eq!(recorded.locations, 3);
         assert_eq!(recorded.finished, [ImageId("gone".into())]);
@@ -195,7 +195,7 @@ fn recording_twice_is_harmless_and_does_not_overwrite_another() {
     on_each(|site, ledger| async move {
         Image::pending("image", HOUR * 2, &["file:///a"]).insert(&site.database);
         let found = rows(&*ledger, Scope::Due(horizon(HOUR))).await;
-        let batch = Batch { gone: vec![found[0].id], images: vec![ImageId("image".into())] };
+        let batch = Batch { gone: vec![found[0].id], images: vec![ImageId("image".into())], ..Batch::default() };
         ledger.record(&batch, Utc::now()).await.unwrap();
         let first = site.database.named_rows("SELECT * FROM image_locations");
         let again = ledger.record(&batch, Utc::now() + HOUR).await.unwrap();
@@ -212,7 +212,7 @@ fn an_image_with_a_living_location_is_not_finished() {
         let mut image = Image::pending("odd", HOUR * 2, &["file:///a"]);
         image.locations[0].status = "active";
         image.insert(&site.database);
-        let batch = Batch { gone: vec![], images: vec![ImageId("odd".into())] };
+        let batch = Batch { gone: vec![], images: vec![ImageId("odd".into())], ..Batch::default() };
         assert_eq!(ledger.record(&batch, Utc::now()).await.unwrap().finished, []);
         assert_eq!(states(&site.database, "odd").0, "pending_delete");
     });
@@ -254,7 +254,7 @@ fn ids_of_another_case_find_their_image_where_the_database_says_so() {
         site.database.execute("SET foreign_key_checks = 0; UPDATE image_locations SET image_id = 'abcdef'");
         let found = rows(&*ledger, Scope::Due(horizon(HOUR))).await;
         assert_eq!(found[0].image.as_ref().unwrap().id.0, "ABCDEF");
-        let batch = Batch { gone: vec![found[0].id], images: vec![ImageId("ABCDEF".into())] };
+        let batch = Batch { gone: vec![found[0].id], images: vec![ImageId("ABCDEF".into())], ..Batch::default() };
         assert_eq!(ledger.record(&batch, Utc::now()).await.unwrap().finished.len(), 1);
     });
 }
@@ -342,7 +342,7 @@ fn a_deadlock_is_survived() {
         let mut other = site.database.session();
         other.execute("BEGIN");
         other.execute("UPDATE images SET min_ram = 1");
-        let batch = Batch { gone: vec![LocationId(1)], images: vec![ImageId("image".into())] };
+        let batch = Batch { gone: vec![LocationId(1)], images: vec![ImageId("image".into())], ..Batch::default() };
         let ours = runtime.spawn(async move { ledger.record(&batch, Utc::now()).await });
         eventually("our transaction to wait for the image", || site.database.someone_waits().then_some(()));
         other.execute("UPDATE image_locations SET updated_at = NULL WHERE id = 1");

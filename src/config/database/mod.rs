@@ -169,6 +169,34 @@ fn load_url(reader: &mut Reader, complete: bool) -> Option<DatabaseUrl> {
     }
 }
 
+/// A second database, by the URL of another option; everything else as for the first one. `None` where that option is
+/// not set, or where its fault is in the report.
+pub(super) fn load_other(
+    reader: &mut Reader,
+    group: &str,
+    name: &str,
+    database: Option<&DatabaseConfig>,
+) -> Option<DatabaseConfig> {
+    let setting = reader.setting(group, name)?;
+    let place = setting.place.clone();
+    let text = setting.into_text()?;
+    let mut notes = Vec::new();
+    let parsed = match text.is_empty() {
+        true => Err("is empty; leave it out, and the claims are in Glance's own database".to_owned()),
+        false => parse_url(&text, "", &mut notes),
+    };
+    for note in notes {
+        reader.report.warn(format!("{place}[{group}] {name}: {note}"));
+    }
+    match parsed {
+        Ok(url) => Some(DatabaseConfig { url, ..database?.clone() }),
+        Err(reason) => {
+            reader.report.error(ConfigError::of(place, group, name, reason));
+            None
+        }
+    }
+}
+
 /// A URL with `connection_parameters` added. Errors are reasons without secrets; `notes` get warnings.
 fn parse_url(text: &str, parameters: &str, notes: &mut Vec<String>) -> Result<DatabaseUrl, String> {
     let mut url = Url::parse(text)?;

@@ -75,6 +75,39 @@ pub(super) const OPTIONS: &[O] = &[
     )
     .within(0, SECONDS_MAX)
     .or("60"),
+    O::choice(
+        "coordination",
+        &["none", "database"],
+        "How scrubbers share their work. database: each claims what it works on in a table of its own, \
+         scrubber_locations, so that several hosts finish a backlog together, failures are remembered across runs, and a \
+         restore is safe while scrubbers run anywhere. none: no trace in the database; for one scrubber.",
+    )
+    .or("none"),
+    O::text(
+        "state_connection",
+        "SQLAlchemy URL of the database for scrubber_locations, where it shall not be Glance's own. All hosts need the \
+         same. Only with coordination = database.",
+    )
+    .secret(),
+    O::int(
+        "claim_lease",
+        "Seconds after which the claims of a scrubber that has died are taken over. They are renewed while it works. Must \
+         be longer than the deadline of a call to any store.",
+    )
+    .within(1, SECONDS_MAX)
+    .or("300"),
+    O::int(
+        "give_up_after",
+        "Seconds after which a location that has failed all the time is given up: reported, but not tried any more until \
+         --retry-now. Not set means never.",
+    )
+    .within(1, SECONDS_MAX),
+    O::text(
+        "lock_file",
+        "With coordination = none: a file that scrubbers on this host lock during a cycle, so that --restore does not \
+         meet one. Scrubbers and restores of one Glance need the same.",
+    )
+    .or("/run/lock/glance-scrubber.lock"),
     O::int(
         "start_jitter",
         "The daemon's first cycle begins after a random time of at most so many seconds, so that hosts that start together \

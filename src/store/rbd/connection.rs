@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::answers::unavailable;
 use super::call;
 use super::librbd::{CallError, Cluster, Errno, Library, Pool, Setup, Unconnected};
-use crate::config::{RadosTimeout, RbdConfig, RbdPolicy};
+use crate::config::{LEAST_DEADLINE, RadosTimeout, RbdConfig, RbdPolicy};
 use crate::store::{Answer, Outcome};
 
 /// How long a failed attempt to connect stands for those that come after it.
@@ -26,9 +26,6 @@ const FAILURE_STANDS: Duration = Duration::from_secs(5);
 /// A connection this old looks again, in a new one, for a pool that its map does not have: maps come when they are
 /// needed, and asking for a pool that is not there is not such a need.
 const MAP_LASTS: Duration = Duration::from_secs(10);
-
-/// librbd itself is silent for up to 30 s where a dead client's watch has to run out.
-const LEAST_PATIENCE: Duration = Duration::from_secs(40);
 
 /// What stands in Ceph's options where nobody set them (`src/common/options` of Ceph 16 to 20): five minutes to
 /// connect, and no limit.
@@ -46,7 +43,7 @@ struct Key {
 /// The way to one cluster, connected or not.
 pub(super) struct Connection {
     key: Key,
-    /// `[scrubber] store_deadline`, and no less than [`LEAST_PATIENCE`].
+    /// `[scrubber] store_deadline`, and no less than [`LEAST_DEADLINE`].
     pub deadline: Duration,
     /// `[scrubber] rbd_concurrent_management_ops`.
     management_ops: Option<u64>,
@@ -79,7 +76,7 @@ impl Connection {
         let key = Key { conf_file: config.conf_file.clone(), user: config.user.clone(), timeout: config.timeout };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|connection| connection.strong_count() > 0);
-        let deadline = store_deadline.max(LEAST_PATIENCE);
+        let deadline = store_deadline.max(LEAST_DEADLINE);
         let fits = |other: &Arc<Connection>| {
             other.key == key && other.deadline == deadline && other.management_ops == policy.management_ops
         };

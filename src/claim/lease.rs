@@ -1,0 +1,63 @@
+//! How long a holder may still rely on its claims, by a clock of its own.
+
+use std::time::Duration;
+
+/// A point on a clock that nobody sets and that goes on while the host is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Now: Linux's `CLOCK_BOOTTIME`. `Instant` stands still while the host sleeps, and leases do not.
+    pub fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Self(Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default()))
+    }
+
+    /// So long after the host's start; for who brings a time of their own.
+    pub const fn at(since_boot: Duration) -> Self {
+        Self(since_boot)
+    }
+}
+
+/// The lease of everything that a holder has claimed, as the holder knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    until: Moment,
+}
+
+impl Lease {
+    /// A lease that was asked for at `asked`, before the statement was sent: the database counts from a later moment, so
+    /// this ends no later than the claim itself.
+    pub fn since(asked: Moment, length: Duration) -> Self {
+        Self { until: Moment(asked.0.saturating_add(length)) }
+    }
+
+    /// Whether a call that takes `longest` at most and begins `now` ends before the lease.
+    pub fn covers(&self, now: Moment, longest: Duration) -> bool {
+        now.0.checked_add(longest).is_some_and(|end| end <= self.until.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_begins_only_if_it_ends_before_the_lease() {
+        let at = |seconds| Moment::at(Duration::from_secs(seconds));
+        let lease = Lease::since(at(100), Duration::from_secs(60));
+        assert!(lease.covers(at(100), Duration::from_secs(60)));
+        assert!(lease.covers(at(130), Duration::from_secs(30)));
+        assert!(!lease.covers(at(130), Duration::from_secs(31)));
+        assert!(!lease.covers(at(161), Duration::ZERO));
+        assert!(!lease.covers(at(130), Duration::MAX), "no overflow");
+    }
+
+    #[test]
+    fn the_clock_goes_on() {
+        let before = Moment::now();
+        assert!(Moment::now() >= before);
+        assert!(before > Moment::at(Duration::ZERO));
+    }
+}
