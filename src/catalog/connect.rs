@@ -21,9 +21,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub(super) enum Access {
     ReadOnly,
     ReadWrite,
+    /// As the last one, in a database that is ours: a SQLite file is made where there is none.
+    State,
 }
 
 /// Connects for reading only: a dry run cannot write, whatever a mistake in the code above might try.
@@ -42,7 +44,11 @@ pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn
     connect(config, deadline, Access::ReadWrite).await
 }
 
-async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+pub(super) async fn connect(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -54,11 +60,14 @@ async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> 
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
-    look_at_file(path)?;
+    match access {
+        Access::State => look_at_directory(path)?,
+        Access::ReadOnly | Access::ReadWrite => look_at_file(path)?,
+    }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(access == Access::ReadOnly)
-        .create_if_missing(false)
+        .create_if_missing(access == Access::State)
         .foreign_keys(true)
         .busy_timeout(*busy_timeout)
         .disable_statement_logging();
@@ -72,6 +81,15 @@ async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> 
         other => other,
     })?;
     Ok(Arc::new(SqlCatalog::<SqliteDialect>::new(pool, deadline)))
+}
+
+/// A file that may be made needs its directory.
+fn look_at_directory(path: &Path) -> Result<(), CatalogError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.exists() || directory.is_none_or(Path::is_dir) {
+        return if path.is_dir() { look_at_file(path) } else { Ok(()) };
+    }
+    Err(CatalogError::NoFile { path: path.to_owned(), what: "cannot be made, its directory does not exist".to_owned() })
 }
 
 /// Fails where no waiting helps and SQLite would only say "unable to open", or "disk I/O error" of a directory.

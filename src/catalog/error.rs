@@ -36,6 +36,32 @@ pub enum CatalogError {
          not read-only"
     )]
     ReadOnly(String),
+    /// Our own tables are not there and cannot be made.
+    #[error(
+        "the tables of claims, scrubber_locations and scrubber_schema, cannot be made: {0}; grant CREATE, or make them by \
+         hand as docs/configuration.md shows"
+    )]
+    NoTables(String),
+    /// Our own tables may not be written.
+    #[error(
+        "the tables of claims cannot be written: {0}; grant SELECT, INSERT, UPDATE and DELETE on scrubber_locations and \
+         scrubber_schema, on a server or file that is not read-only"
+    )]
+    NoRights(String),
+    /// Our own tables were made by a later version of this program.
+    #[error(
+        "the tables of claims are of version {found}, and this program knows version {known}: another scrubber is newer; \
+         upgrade all scrubbers of this database (nothing was touched)"
+    )]
+    NewerTables {
+        /// What the table says.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+    /// The same, of the database that `state_connection` names.
+    #[error("claims: {}", .0.to_string().replace("[database] connection", "[scrubber] state_connection"))]
+    State(Box<CatalogError>),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]
     Conflict(String),
@@ -55,7 +81,15 @@ pub enum CatalogError {
 impl CatalogError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. })
+        match self {
+            Self::State(error) => error.is_transient(),
+            _ => matches!(self, Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. }),
+        }
+    }
+
+    /// This error, of the database that `state_connection` names.
+    pub(super) fn of_state(self) -> Self {
+        Self::State(Box::new(self))
     }
 }
 
@@ -86,9 +120,9 @@ impl From<sqlx::Error> for CatalogError {
 /// characters, and one to three (or four with the extended ones below 8000) digits.
 fn of_code(code: &str, text: String) -> CatalogError {
     match code {
-        // MySQL: deadlock, lock wait timeout, Galera certification. PostgreSQL: serialization, deadlock, lock
+        // MySQL: deadlock, lock wait timeout, Galera certification, a row changed since MariaDB's snapshot. PostgreSQL: serialization, deadlock, lock
         // timeout. SQLite: busy and locked, with their extended forms.
-        "1213" | "1205" | "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
+        "1213" | "1205" | "40001" | "40P01" | "55P03" | "1020" | "5" | "6" | "261" | "262" | "517" | "773" => {
             CatalogError::Conflict(text)
         }
         "1044" | "1045" | "1049" | "1698" | "28P01" | "28000" | "3D000" => CatalogError::LoginRefused(text),

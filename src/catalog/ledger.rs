@@ -6,6 +6,7 @@
 //! Rejected: telling our rows from another scrubber's by the time that we wrote (MySQL's columns have whole seconds),
 //! and locking the rows of every batch first (one statement more for a case that is rare).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,9 +17,9 @@ use sqlx::{Database, QueryBuilder, Transaction};
 use super::dialect::Dialect;
 use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
-use super::{Batch, Catalog, CatalogError, ImageId, Ledger, LocationId, Recorded};
+use super::{Batch, Catalog, CatalogError, Claims, ImageId, Ledger, LocationId, Recorded};
 
-type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
 
 #[async_trait]
@@ -27,7 +28,8 @@ where
     <D::Db as Database>::Arguments: Send,
 {
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        if batch.gone.is_empty() && batch.images.is_empty() {
+        let kept = batch.settlement.as_ref().is_some_and(|settlement| !settlement.kept.is_empty());
+        if batch.gone.is_empty() && batch.images.is_empty() && !kept {
             return Ok(Recorded::default());
         }
         retry_conflicts(|| self.try_record(batch, now)).await
@@ -40,12 +42,22 @@ where
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog> {
         self
     }
+
+    fn claims(self: Arc<Self>) -> Arc<dyn Claims> {
+        self
+    }
 }
 
 impl<D: Dialect> SqlCatalog<D> {
-    /// The usual case: everything in the batch is still ours to record, and three round trips say so.
+    /// The usual case: everything in the batch is still ours to record, and a few round trips say so.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
+        if let Some(settlement) = &batch.settlement
+            && !self.release_all(&mut transaction, &batch.gone, settlement).await?
+        {
+            within("roll back", self.deadline, transaction.rollback()).await?;
+            return self.record_beside_another(batch, now).await;
+        }
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
         let all_locations = locations == batch.gone.len() as u64;
@@ -68,9 +80,14 @@ impl<D: Dialect> SqlCatalog<D> {
     /// Somebody else changed rows of the batch: locks them first, to know for certain whose is what.
     async fn record_beside_another(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
-        let mut gone = Vec::with_capacity(batch.gone.len());
+        let lost = match &batch.settlement {
+            Some(settlement) => self.release(&mut transaction, &batch.gone, settlement).await?,
+            None => HashSet::new(),
+        };
+        let (lost, ours): (Vec<_>, Vec<_>) = batch.gone.iter().copied().partition(|id| lost.contains(id));
+        let mut gone = Vec::with_capacity(ours.len());
         let mut overtaken = Vec::new();
-        for (id, status) in self.lock_locations(&mut transaction, &batch.gone).await? {
+        for (id, status) in self.lock_locations(&mut transaction, &ours).await? {
             if status == "pending_delete" { gone.push(id) } else { overtaken.push((id, status)) }
         }
         let images = self.lock_pending_images(&mut transaction, &batch.images).await?;
@@ -78,7 +95,7 @@ impl<D: Dialect> SqlCatalog<D> {
         self.mark_images(&mut transaction, &images, now).await?;
         let finished = self.deleted_of(&mut transaction, &images, None).await?;
         within("commit", self.deadline, transaction.commit()).await?;
-        Ok(Recorded { locations, overtaken, lost: Vec::new(), finished })
+        Ok(Recorded { locations, overtaken, lost, finished })
     }
 
     /// The transaction of [`Ledger::rehearse`], once. The images' statement runs on no row: that it may run at all is
@@ -90,8 +107,8 @@ impl<D: Dialect> SqlCatalog<D> {
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
-        within("begin", self.deadline, self.pool.begin()).await
+    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+        within("begin", self.deadline, self.pool.begin_with(D::BEGIN)).await
     }
 
     /// Sets the columns that Glance's own scrubber sets, `deleted_at` included (it is overwritten there too).

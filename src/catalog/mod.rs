@@ -2,7 +2,7 @@
 //!
 //! Promises: [`Catalog`] only reads, and a connection opened for it is read-only at the server too. [`Ledger`] writes
 //! two columns sets, both conditional on `status = 'pending_delete'`, so that nothing recorded by another is
-//! overwritten; the schema is never changed. One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
+//! overwritten; Glance's schema is never changed ([`Claims`] has tables of its own). One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
 //! Fails with [`CatalogError`], which knows whether trying again helps.
 //! Rejected: sqlx's `Any` driver (no date types), and an ORM (the statements are few, and each is meant).
 
@@ -19,7 +19,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
+pub use claims::{
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, coordinate,
+    coordinate_read_only,
+};
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
 pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};
@@ -107,6 +110,9 @@ pub trait Catalog: Send + Sync {
     /// Counts pending locations whose grace period is not over, by when they were deleted: after the first of `limits`
     /// or at it, between it and the second, …, and before the last. `limits` go from late to early; there is at least one.
     async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError>;
+
+    /// The database's own clock, in milliseconds.
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError>;
 }
 
 /// What one batch of a lane's work ended in, to be recorded in one transaction.
@@ -137,8 +143,8 @@ pub struct Recorded {
 /// The write side.
 #[async_trait]
 pub trait Ledger: Catalog {
-    /// Marks locations, then the images of which nothing is left, `deleted`. One transaction; repeated by itself after
-    /// a deadlock. Doing it twice is harmless.
+    /// Releases the batch's claims, marks locations, then the images of which nothing is left, `deleted`. One
+    /// transaction; repeated by itself after a deadlock. Doing it twice is harmless.
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError>;
 
     /// Does what [`Ledger::record`] does with a location and takes it back: whether deletions can be recorded at all,
@@ -148,4 +154,7 @@ pub trait Ledger: Catalog {
 
     /// The same connection seen as the read side.
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog>;
+
+    /// The same connection seen as the table of claims, which may not have been made yet.
+    fn claims(self: Arc<Self>) -> Arc<dyn Claims>;
 }

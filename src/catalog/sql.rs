@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use sqlx::{Database, Pool, QueryBuilder};
 
+use super::claims;
 use super::dialect::Dialect;
 use super::error::within;
 use super::rows::{BrokenRow, ImageRow, LivingRow, LocationRow, image_row, living_row, location_columns, location_row};
@@ -32,7 +33,7 @@ impl<D: Dialect> SqlCatalog<D> {
     }
 
     /// Runs a query and hands each row to `visit`, within a deadline for each row.
-    async fn each_row(
+    pub(super) async fn each_row(
         &self,
         what: &'static str,
         deadline: Duration,
@@ -155,6 +156,17 @@ where
         let query = waiting_query::<D>(horizon, limits);
         self.each_row("count what is not due", self.deadline * SCAN_DEADLINES, query, visit).await?;
         Ok(counts)
+    }
+
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
+        let mut now = Err(sqlx::Error::RowNotFound);
+        let visit = &mut |row: &_| {
+            now = claims::clock::<D>(row);
+            Ok(())
+        };
+        let query = QueryBuilder::new(format!("SELECT {}", D::NOW));
+        self.each_row("read the clock", self.deadline, query, visit).await?;
+        Ok(now?)
     }
 }
 

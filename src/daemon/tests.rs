@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::catalog::{
-    Batch, BrokenRow, Catalog, Census, Horizon, ImageId, ImageRow, Ledger, LivingRow, LocationId, LocationRow,
+    Batch, BrokenRow, Catalog, Census, Claims, Horizon, ImageId, ImageRow, Ledger, LivingRow, LocationId, LocationRow,
     Recorded, Scan, Scope,
 };
 use crate::config::{ConfigSource, load};
@@ -84,6 +84,10 @@ impl Catalog for Quiet {
     async fn waiting(&self, _: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError> {
         Ok(vec![0; limits.len()])
     }
+
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
+        Ok(Utc::now())
+    }
 }
 
 #[async_trait]
@@ -98,6 +102,10 @@ impl Ledger for Quiet {
 
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog> {
         self
+    }
+
+    fn claims(self: Arc<Self>) -> Arc<dyn Claims> {
+        unimplemented!("nobody shares this database")
     }
 }
 

@@ -76,4 +76,8 @@ impl Catalog for Watched<'_> {
     ) -> Result<Vec<u64>, CatalogError> {
         timed(self.observer, Statement::Waiting, self.catalog.waiting(horizon, limits)).await
     }
+
+    async fn clock(&self) -> Result<chrono::DateTime<chrono::Utc>, CatalogError> {
+        self.catalog.clock().await
+    }
 }

@@ -5,6 +5,13 @@
 //! decision hangs on is also written, so that one of two transactions fails its certification and is repeated.
 //! Times are the database's own. Fails with [`CatalogError`].
 
+mod beside;
+mod coordinate;
+mod rows;
+pub(super) mod schema;
+mod settling;
+mod table;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +20,8 @@ use chrono::{DateTime, Utc};
 
 use super::{CatalogError, ImageId, LocationId};
 use crate::claim::{Claim, Hold, Owner};
+pub use coordinate::{coordinate, coordinate_read_only};
+pub(super) use rows::clock;
 
 /// A location that is to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +130,7 @@ pub trait Claims: Send + Sync {
     async fn settle(&self, gone: &[LocationId], settlement: &Settlement) -> Result<(), CatalogError>;
 
     /// Writes down how locations failed that nobody had to claim for it, because their rows alone tell. What somebody
-    /// works on is left as it is.
+    /// works on is left as it is, unless that claim has lapsed.
     async fn note(&self, failed: &[(Wanted, FailedAttempt)]) -> Result<(), CatalogError>;
 
     /// Streams every row of the table. Where there is no table: none. For a dry run, too.
@@ -130,8 +139,8 @@ pub trait Claims: Send + Sync {
     /// Rows of these images.
     async fn of_images(&self, images: &[ImageId]) -> Result<Vec<ClaimRow>, CatalogError>;
 
-    /// Lets locations be tried at once: those of `images`, or all where none is named. Forgets how they failed.
-    /// Returns how many rows that were.
+    /// Lets locations be tried at once: those of `images`, or all where none is named. Forgets how they failed, and
+    /// leaves claims as they are: who has one writes down how it failed now. Returns how many rows that were.
     async fn retry_now(&self, images: &[ImageId]) -> Result<u64, CatalogError>;
 
     /// Forgets rows of locations that are not pending any more, and that nobody works on: what a crash between two
