@@ -21,11 +21,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+enum Access {
     ReadOnly,
     ReadWrite,
-    /// As the last one, in a database that is ours: a SQLite file is made where there is none.
-    State,
+    /// And a SQLite file that is not there is made: for a database of our own.
+    Own,
 }
 
 /// Connects for reading only: a dry run cannot write, whatever a mistake in the code above might try.
@@ -44,11 +44,20 @@ pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn
     connect(config, deadline, Access::ReadWrite).await
 }
 
-pub(super) async fn connect(
+/// Connects for reading only, to a database whose writing side has reads too.
+pub(super) async fn open_read_only_ledger(
     config: &DatabaseConfig,
     deadline: Duration,
-    access: Access,
 ) -> Result<Arc<dyn Ledger>, CatalogError> {
+    connect(config, deadline, Access::ReadOnly).await
+}
+
+/// Connects to the database of `[scrubber] state_connection`.
+pub(super) async fn open_state(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    connect(config, deadline, Access::Own).await
+}
+
+async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -61,13 +70,13 @@ async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> 
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
     match access {
-        Access::State => look_at_directory(path)?,
+        Access::Own => look_at_directory(path)?,
         Access::ReadOnly | Access::ReadWrite => look_at_file(path)?,
     }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(access == Access::ReadOnly)
-        .create_if_missing(access == Access::State)
+        .create_if_missing(access == Access::Own)
         .foreign_keys(true)
         .busy_timeout(*busy_timeout)
         .disable_statement_logging();

@@ -30,7 +30,7 @@ pub(super) trait Dialect: Send + Sync + 'static {
     const FOR_UPDATE: &'static str = " FOR UPDATE";
 
     /// The clock of the database: UTC, with milliseconds.
-    const NOW: &'static str;
+    const CLOCK: &'static str;
 
     /// How an INSERT that counts the rows it makes, and leaves alone what is there, begins and ends.
     const INSERT_ABSENT: (&'static str, &'static str) = ("INSERT INTO ", " ON CONFLICT DO NOTHING");
@@ -131,7 +131,7 @@ impl Dialect for SqliteDialect {
     const LOCATION_ID: &'static str = "l.id";
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const FOR_UPDATE: &'static str = "";
-    const NOW: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
+    const CLOCK: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
     const TABLES: [&'static str; 2] = schema::SQLITE;
     const COUNT_TABLES: &'static str =
         "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('scrubber_locations', 'scrubber_schema')";
@@ -157,7 +157,7 @@ impl Dialect for MysqlDialect {
     plumbing!(MySql);
 
     const LOCATION_ID: &'static str = "l.id";
-    const NOW: &'static str = "UTC_TIMESTAMP(3)";
+    const CLOCK: &'static str = "UTC_TIMESTAMP(3)";
     /// Its own errors aside, IGNORE would let a value that is too long be cut: all of ours are cut before.
     const INSERT_ABSENT: (&'static str, &'static str) = ("INSERT IGNORE INTO ", "");
     /// Not IGNORE: that takes shared locks on what is there, and two who then want to write wait for each other.
@@ -194,7 +194,7 @@ impl Dialect for PostgresDialect {
 
     const LOCATION_ID: &'static str = "l.id::bigint";
     /// Not `now()`, which is the transaction's beginning.
-    const NOW: &'static str = "clock_timestamp() AT TIME ZONE 'UTC'";
+    const CLOCK: &'static str = "clock_timestamp() AT TIME ZONE 'UTC'";
     const TABLES: [&'static str; 2] = schema::POSTGRES;
     const COUNT_TABLES: &'static str = "SELECT COUNT(to_regclass(name)) \
          FROM (VALUES ('scrubber_locations'), ('scrubber_schema')) AS ours (name)";

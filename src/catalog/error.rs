@@ -36,32 +36,32 @@ pub enum CatalogError {
          not read-only"
     )]
     ReadOnly(String),
-    /// Our own tables are not there and cannot be made.
+    /// The tables of claims are not there and cannot be made.
     #[error(
-        "the tables of claims, scrubber_locations and scrubber_schema, cannot be made: {0}; grant CREATE, or make them by \
-         hand as docs/configuration.md shows"
+        "the tables scrubber_locations and scrubber_schema cannot be made: {0}; grant CREATE, or make them by hand and \
+         grant SELECT, INSERT, UPDATE and DELETE on them, as docs/configuration.md shows"
     )]
-    NoTables(String),
-    /// Our own tables may not be written.
+    NoState(String),
+    /// The tables of claims are there and may not be written.
     #[error(
-        "the tables of claims cannot be written: {0}; grant SELECT, INSERT, UPDATE and DELETE on scrubber_locations and \
+        "claims cannot be written: {0}; grant SELECT, INSERT, UPDATE and DELETE on scrubber_locations and \
          scrubber_schema, on a server or file that is not read-only"
     )]
-    NoRights(String),
-    /// Our own tables were made by a later version of this program.
+    StateReadOnly(String),
+    /// The tables of claims are of a later version of this program.
     #[error(
-        "the tables of claims are of version {found}, and this program knows version {known}: another scrubber is newer; \
-         upgrade all scrubbers of this database (nothing was touched)"
+        "the table scrubber_locations has version {found}, and this program knows version {known}: another scrubber is \
+         newer; install the same version on all hosts (nothing was touched)"
     )]
-    NewerTables {
-        /// What the table says.
+    NewerState {
+        /// The table's.
         found: i64,
-        /// What this program knows.
+        /// Ours.
         known: i64,
     },
-    /// The same, of the database that `state_connection` names.
-    #[error("claims: {}", .0.to_string().replace("[database] connection", "[scrubber] state_connection"))]
-    State(Box<CatalogError>),
+    /// The second database, of `[scrubber] state_connection`, failed.
+    #[error("state_connection: {}", .0.to_string().replace("[database] connection", "[scrubber] state_connection"))]
+    State(Box<Self>),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]
     Conflict(String),
@@ -82,14 +82,10 @@ impl CatalogError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. } => true,
             Self::State(error) => error.is_transient(),
-            _ => matches!(self, Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. }),
+            _ => false,
         }
-    }
-
-    /// This error, of the database that `state_connection` names.
-    pub(super) fn of_state(self) -> Self {
-        Self::State(Box::new(self))
     }
 }
 

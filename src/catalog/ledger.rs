@@ -28,8 +28,8 @@ where
     <D::Db as Database>::Arguments: Send,
 {
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let kept = batch.settlement.as_ref().is_some_and(|settlement| !settlement.kept.is_empty());
-        if batch.gone.is_empty() && batch.images.is_empty() && !kept {
+        let settles = batch.settlement.as_ref().is_some_and(|settlement| !settlement.kept.is_empty());
+        if batch.gone.is_empty() && batch.images.is_empty() && !settles {
             return Ok(Recorded::default());
         }
         retry_conflicts(|| self.try_record(batch, now)).await
@@ -43,24 +43,26 @@ where
         self
     }
 
-    fn claims(self: Arc<Self>) -> Arc<dyn Claims> {
-        self
+    fn claims(self: Arc<Self>) -> Option<Arc<dyn Claims>> {
+        Some(self)
     }
 }
 
-impl<D: Dialect> SqlCatalog<D> {
-    /// The usual case: everything in the batch is still ours to record, and a few round trips say so.
+impl<D: Dialect> SqlCatalog<D>
+where
+    <D::Db as Database>::Arguments: Send,
+{
+    /// The usual case: everything in the batch is still ours to record, and three round trips say so.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
-        if let Some(settlement) = &batch.settlement
-            && !self.release_all(&mut transaction, &batch.gone, settlement).await?
-        {
-            within("roll back", self.deadline, transaction.rollback()).await?;
-            return self.record_beside_another(batch, now).await;
-        }
+        let mut transaction = self.begin_writing().await?;
+        // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
+        let claimed = match &batch.settlement {
+            Some(settlement) => self.settle_claims(&mut transaction, &batch.gone, settlement).await?,
+            None => batch.gone.len() as u64,
+        };
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
-        let all_locations = locations == batch.gone.len() as u64;
+        let all_locations = locations == batch.gone.len() as u64 && claimed == locations;
         let all_images = images == batch.images.len() as u64;
         if !all_locations || (batch.gone.is_empty() && !all_images) {
             within("roll back", self.deadline, transaction.rollback()).await?;
@@ -77,14 +79,20 @@ impl<D: Dialect> SqlCatalog<D> {
         Ok(Recorded { locations, overtaken: Vec::new(), lost: Vec::new(), finished })
     }
 
-    /// Somebody else changed rows of the batch: locks them first, to know for certain whose is what.
+    /// Somebody else changed rows of the batch, or took over its claims: locks them first, to know for certain whose is
+    /// what.
     async fn record_beside_another(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
-        let lost = match &batch.settlement {
-            Some(settlement) => self.release(&mut transaction, &batch.gone, settlement).await?,
-            None => HashSet::new(),
+        let mut transaction = self.begin_writing().await?;
+        let ours = match &batch.settlement {
+            Some(settlement) => {
+                let ours = self.lock_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?;
+                self.settle_claims(&mut transaction, &ours, settlement).await?;
+                ours
+            }
+            None => batch.gone.clone(),
         };
-        let (lost, ours): (Vec<_>, Vec<_>) = batch.gone.iter().copied().partition(|id| lost.contains(id));
+        let held: HashSet<_> = ours.iter().collect();
+        let lost = batch.gone.iter().filter(|location| !held.contains(location)).copied().collect();
         let mut gone = Vec::with_capacity(ours.len());
         let mut overtaken = Vec::new();
         for (id, status) in self.lock_locations(&mut transaction, &ours).await? {
@@ -107,8 +115,8 @@ impl<D: Dialect> SqlCatalog<D> {
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
-        within("begin", self.deadline, self.pool.begin_with(D::BEGIN)).await
+    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+        within("begin", self.deadline, self.pool.begin()).await
     }
 
     /// Sets the columns that Glance's own scrubber sets, `deleted_at` included (it is overwritten there too).

@@ -2,7 +2,7 @@
 //!
 //! Promises: [`Catalog`] only reads, and a connection opened for it is read-only at the server too. [`Ledger`] writes
 //! two columns sets, both conditional on `status = 'pending_delete'`, so that nothing recorded by another is
-//! overwritten; Glance's schema is never changed ([`Claims`] has tables of its own). One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
+//! overwritten; Glance's tables are never changed, and [`Claims`] has its own. One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
 //! Fails with [`CatalogError`], which knows whether trying again helps.
 //! Rejected: sqlx's `Any` driver (no date types), and an ORM (the statements are few, and each is meant).
 
@@ -20,8 +20,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{
-    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, coordinate,
-    coordinate_read_only,
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, claims_to_read, coordinate,
 };
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
@@ -104,15 +103,15 @@ pub trait Catalog: Send + Sync {
         visit: &mut (dyn for<'r> FnMut(LivingRow) + Send),
     ) -> Result<u64, CatalogError>;
 
+    /// The database's clock, in UTC, to the millisecond.
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError>;
+
     /// Counts images.
     async fn census(&self) -> Result<Census, CatalogError>;
 
     /// Counts pending locations whose grace period is not over, by when they were deleted: after the first of `limits`
     /// or at it, between it and the second, …, and before the last. `limits` go from late to early; there is at least one.
     async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError>;
-
-    /// The database's own clock, in milliseconds.
-    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError>;
 }
 
 /// What one batch of a lane's work ended in, to be recorded in one transaction.
@@ -155,6 +154,8 @@ pub trait Ledger: Catalog {
     /// The same connection seen as the read side.
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog>;
 
-    /// The same connection seen as the table of claims, which may not have been made yet.
-    fn claims(self: Arc<Self>) -> Arc<dyn Claims>;
+    /// The same connection seen as the table of claims, where it can keep one.
+    fn claims(self: Arc<Self>) -> Option<Arc<dyn Claims>> {
+        None
+    }
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use sqlx::{Database, Pool, QueryBuilder};
 
-use super::claims;
+use super::claims::{clock_query, read_clock};
 use super::dialect::Dialect;
 use super::error::within;
 use super::rows::{BrokenRow, ImageRow, LivingRow, LocationRow, image_row, living_row, location_columns, location_row};
@@ -145,6 +145,16 @@ where
         Ok(Census { living })
     }
 
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
+        let mut clock = Err(sqlx::Error::RowNotFound);
+        let visit = &mut |row: &_| {
+            clock = read_clock::<D>(row);
+            Ok(())
+        };
+        self.each_row("read the clock", self.deadline, QueryBuilder::new(clock_query::<D>()), visit).await?;
+        Ok(clock?)
+    }
+
     async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError> {
         let mut counts = vec![0; limits.len() + 1];
         let visit = &mut |row: &_| {
@@ -156,17 +166,6 @@ where
         let query = waiting_query::<D>(horizon, limits);
         self.each_row("count what is not due", self.deadline * SCAN_DEADLINES, query, visit).await?;
         Ok(counts)
-    }
-
-    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
-        let mut now = Err(sqlx::Error::RowNotFound);
-        let visit = &mut |row: &_| {
-            now = claims::clock::<D>(row);
-            Ok(())
-        };
-        let query = QueryBuilder::new(format!("SELECT {}", D::NOW));
-        self.each_row("read the clock", self.deadline, query, visit).await?;
-        Ok(now?)
     }
 }
 

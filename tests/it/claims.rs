@@ -2,7 +2,9 @@
 
 mod failures;
 mod recording;
+mod rights;
 mod several;
+mod state;
 mod tables;
 mod taking;
 
@@ -38,7 +40,7 @@ impl Shared {
         let site = Site::new(engine);
         let config = config(&site, "");
         let ledger = catalog::open(&config.database, DEADLINE).await.unwrap();
-        let claims = Arc::clone(&ledger).claims();
+        let claims = Arc::clone(&ledger).claims().unwrap();
         claims.prepare().await.unwrap();
         Shared { site, config, ledger, claims }
     }
@@ -67,10 +69,10 @@ impl Shared {
     async fn all(&self) -> Vec<ClaimRow> {
         let mut rows = Vec::new();
         self.claims.rows(&mut |row| rows.push(row)).await.unwrap();
+        rows.sort_by_key(|row| row.location);
         rows
     }
 
-    /// The times of the database's clock may be asked for at any moment; the test's own are rounded as they are.
     fn engine(&self) -> Engine {
         self.site.database.engine
     }
@@ -137,7 +139,6 @@ fn image(id: &str) -> ImageId {
     ImageId(id.to_owned())
 }
 
-/// The database's clock, not the host's, which a test makes differ by asking both.
 async fn clock(catalog: &dyn Ledger) -> DateTime<Utc> {
     Catalog::clock(catalog).await.unwrap()
 }

@@ -5,12 +5,11 @@
 //! decision hangs on is also written, so that one of two transactions fails its certification and is repeated.
 //! Times are the database's own. Fails with [`CatalogError`].
 
-mod beside;
-mod coordinate;
+mod open;
 mod rows;
 pub(super) mod schema;
 mod settling;
-mod table;
+mod sql;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use open::{claims_to_read, coordinate};
+pub(super) use rows::{clock_query, read_clock};
+
 use super::{CatalogError, ImageId, LocationId};
 use crate::claim::{Claim, Hold, Owner};
-pub use coordinate::{coordinate, coordinate_read_only};
-pub(super) use rows::clock;
 
 /// A location that is to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub trait Claims: Send + Sync {
     async fn settle(&self, gone: &[LocationId], settlement: &Settlement) -> Result<(), CatalogError>;
 
     /// Writes down how locations failed that nobody had to claim for it, because their rows alone tell. What somebody
-    /// works on is left as it is, unless that claim has lapsed.
+    /// works on is left as it is, until that claim has lapsed.
     async fn note(&self, failed: &[(Wanted, FailedAttempt)]) -> Result<(), CatalogError>;
 
     /// Streams every row of the table. Where there is no table: none. For a dry run, too.
@@ -140,7 +140,7 @@ pub trait Claims: Send + Sync {
     async fn of_images(&self, images: &[ImageId]) -> Result<Vec<ClaimRow>, CatalogError>;
 
     /// Lets locations be tried at once: those of `images`, or all where none is named. Forgets how they failed, and
-    /// leaves claims as they are: who has one writes down how it failed now. Returns how many rows that were.
+    /// leaves claims as they are: who has one writes down how it ended. Returns how many rows that were.
     async fn retry_now(&self, images: &[ImageId]) -> Result<u64, CatalogError>;
 
     /// Forgets rows of locations that are not pending any more, and that nobody works on: what a crash between two

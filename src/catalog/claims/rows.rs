@@ -9,11 +9,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use futures::TryStreamExt;
 use sqlx::{Database, QueryBuilder};
 
+use super::super::dialect::Dialect;
+use super::super::error::within;
+use super::super::sql::{SqlCatalog, push_ids};
+use super::super::{CatalogError, ImageId, LocationId};
 use super::{ClaimRow, FailedAttempt, Wanted};
-use crate::catalog::dialect::Dialect;
-use crate::catalog::error::within;
-use crate::catalog::sql::{SqlCatalog, push_ids};
-use crate::catalog::{CatalogError, ImageId, LocationId};
 use crate::claim::{Claim, Hold, Owner};
 
 /// Rows in one statement: SQLite takes 32766 values, and a row has [`COLUMNS`].
@@ -159,13 +159,13 @@ impl<D: Dialect> SqlCatalog<D> {
 
 /// All columns, in the order that [`dated`] expects.
 pub(super) fn select<D: Dialect>() -> QueryBuilder<D::Db> {
-    QueryBuilder::new(format!("SELECT {}, {} FROM scrubber_locations", D::NOW, COLUMNS.join(", ")))
+    QueryBuilder::new(format!("SELECT {}, {} FROM scrubber_locations", D::CLOCK, COLUMNS.join(", ")))
 }
 
 /// Decodes a row of [`select`].
 pub(super) fn dated<D: Dialect>(row: &Row<D>) -> sqlx::Result<Dated> {
     let time = |column| Ok::<_, sqlx::Error>(D::time(row, column)?.map(|at| at.and_utc()));
-    let now = clock::<D>(row)?;
+    let now = read_clock::<D>(row)?;
     let owner = D::text(row, 3)?.map(Owner::from_row);
     // Without an end it has lapsed for ever: we write none like it.
     let claim = owner.map(|owner| Ok::<_, sqlx::Error>(Claim { owner, until: time(4)?.unwrap_or_default() }));
@@ -189,8 +189,13 @@ pub(super) fn dated<D: Dialect>(row: &Row<D>) -> sqlx::Result<Dated> {
     Ok(Dated { row, now })
 }
 
+/// What tells the time, for [`read_clock`].
+pub(in crate::catalog) fn clock_query<D: Dialect>() -> String {
+    format!("SELECT {}", D::CLOCK)
+}
+
 /// The clock in the first column. PostgreSQL's has microseconds; claims have not.
-pub(in crate::catalog) fn clock<D: Dialect>(row: &Row<D>) -> sqlx::Result<DateTime<Utc>> {
+pub(in crate::catalog) fn read_clock<D: Dialect>(row: &Row<D>) -> sqlx::Result<DateTime<Utc>> {
     use chrono::SubsecRound;
     Ok(D::time(row, 0)?.ok_or(sqlx::Error::RowNotFound)?.and_utc().trunc_subsecs(3))
 }

@@ -6,10 +6,10 @@
 //! Rejected: `CREATE TABLE IF NOT EXISTS` each time (it needs the right even where the table is), and another table's
 //! keys (a foreign key would stop `glance-manage db purge`).
 
+use super::super::CatalogError;
 use super::super::dialect::Dialect;
 use super::super::error::{retry_conflicts, within};
 use super::super::sql::SqlCatalog;
-use crate::catalog::CatalogError;
 
 /// The version of the tables that this program makes and knows.
 pub(in crate::catalog) const VERSION: i64 = 1;
@@ -98,8 +98,8 @@ impl<D: Dialect> SqlCatalog<D> {
             return Err(match error {
                 _ if self.count_tables().await? > before => CatalogError::Conflict(error.to_string()),
                 _ if error.is_transient() => error,
-                CatalogError::ReadOnly(reason) | CatalogError::Statement(reason) => CatalogError::NoTables(reason),
-                other => CatalogError::NoTables(other.to_string()),
+                CatalogError::ReadOnly(reason) | CatalogError::Statement(reason) => CatalogError::NoState(reason),
+                other => CatalogError::NoState(other.to_string()),
             });
         }
         Ok(())
@@ -109,7 +109,7 @@ impl<D: Dialect> SqlCatalog<D> {
     async fn version(&self) -> Result<Option<i64>, CatalogError> {
         let found = self.number("read the version", "SELECT MAX(version) FROM scrubber_schema").await?;
         match found {
-            Some(found) if found > VERSION => Err(CatalogError::NewerTables { found, known: VERSION }),
+            Some(found) if found > VERSION => Err(CatalogError::NewerState { found, known: VERSION }),
             found => Ok(found),
         }
     }
@@ -127,7 +127,7 @@ impl<D: Dialect> SqlCatalog<D> {
             "DELETE FROM scrubber_locations WHERE location_id IS NULL",
         ] {
             self.run("rehearse a claim", statement).await.map_err(|error| match error {
-                CatalogError::ReadOnly(reason) => CatalogError::NoRights(reason),
+                CatalogError::ReadOnly(reason) => CatalogError::StateReadOnly(reason),
                 other => other,
             })?;
         }
@@ -148,5 +148,20 @@ impl<D: Dialect> SqlCatalog<D> {
         };
         self.each_row(what, self.deadline, sqlx::QueryBuilder::new(query), visit).await?;
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For administrators who make the tables by hand.
+    #[test]
+    fn the_documentation_has_the_statements() {
+        let documentation = include_str!("../../../docs/configuration.md");
+        for statement in MYSQL.iter().chain(&POSTGRES) {
+            assert!(documentation.contains(&format!("{statement};\n")), "{statement}");
+        }
+        assert!(documentation.contains(&format!("INSERT INTO scrubber_schema (version) VALUES ({VERSION});")));
     }
 }

@@ -1,85 +1,95 @@
 //! Claims are released: in the transaction that records, or in one of their own.
 //!
-//! Promises: only its owner's claims; many rows in few statements.
+//! Promises: only its owner's claims; many rows in few statements. All is done in a transaction of the caller's.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::Database;
 
-use super::rows::Dated;
+use super::super::dialect::Dialect;
+use super::super::sql::SqlCatalog;
+use super::super::{CatalogError, LocationId};
 use super::{ClaimRow, KeptClaim, Settlement};
-use crate::catalog::dialect::Dialect;
-use crate::catalog::sql::SqlCatalog;
-use crate::catalog::{CatalogError, LocationId};
 use crate::claim::{self, Owner};
 
 type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
 
 impl<D: Dialect> SqlCatalog<D> {
-    /// Releases claims with one statement, where nothing is kept: whether all were the owner's. If not, the transaction
-    /// must be rolled back, for it does not tell which.
-    pub(in crate::catalog) async fn release_all(
+    /// Releases the claims of `gone` and of what is kept. How many of `gone` were the owner's.
+    pub(in crate::catalog) async fn settle_claims(
         &self,
-        connection: &mut Connection<D>,
+        transaction: &mut Connection<D>,
         gone: &[LocationId],
         settlement: &Settlement,
-    ) -> Result<bool, CatalogError> {
-        if settlement.kept.is_empty() {
-            let released = self.delete_rows(connection, gone, Some(&settlement.owner)).await?;
-            return Ok(released == gone.len() as u64);
+    ) -> Result<u64, CatalogError> {
+        let Settlement { owner, kept, .. } = settlement;
+        if !gone.is_empty() && !kept.is_empty() {
+            // Both kinds at once, in the order in which others lock them.
+            let both: Vec<_> = gone.iter().copied().chain(kept.iter().map(|one| one.wanted.location)).collect();
+            self.lock_own_claims(transaction, owner, &both).await?;
         }
-        Ok(self.release(connection, gone, settlement).await?.is_empty())
+        let released = self.delete_own_claims(transaction, owner, gone).await?;
+        self.release(transaction, settlement).await?;
+        Ok(released)
     }
 
-    /// Releases the claims of `gone` and of what is kept. Those of `gone` that were not the owner's.
+    /// Releases the claims of what stays pending.
     pub(in crate::catalog) async fn release(
         &self,
-        connection: &mut Connection<D>,
-        gone: &[LocationId],
+        transaction: &mut Connection<D>,
         settlement: &Settlement,
-    ) -> Result<HashSet<LocationId>, CatalogError> {
-        let Settlement { owner, kept, .. } = settlement;
-        let ids = gone.iter().copied().chain(kept.iter().map(|one| one.wanted.location));
-        let rows = self.lock_rows(connection, ids).await?;
-        let own = |id: &LocationId| rows.get(id).filter(|dated| is_own(dated, owner));
-        let (ours, lost): (Vec<_>, Vec<_>) = gone.iter().copied().partition(|id| own(id).is_some());
-        self.delete_rows(connection, &ours, Some(owner)).await?;
-        let settled = |one: &KeptClaim| {
-            let dated = own(&one.wanted.location)?;
-            Some((settled(dated, one, settlement), dated.now))
-        };
-        self.write_or_delete(connection, kept.iter().filter_map(settled).collect()).await?;
-        Ok(lost.into_iter().collect())
+    ) -> Result<(), CatalogError> {
+        let Settlement { owner, lease, kept } = settlement;
+        let by_id: HashMap<_, _> = kept.iter().map(|one| (one.wanted.location, one)).collect();
+        let found = self.lock_rows(transaction, by_id.keys().copied()).await?;
+        let released = found.into_values().filter(|dated| claim::is_held_by(&dated.row.hold, owner));
+        let released = released.filter_map(|dated| {
+            let KeptClaim { failed, unanswered, .. } = by_id.get(&dated.row.location)?;
+            let hold = claim::release(&dated.row.hold, *unanswered, dated.now, *lease);
+            Some((ClaimRow { hold, failed: failed.clone().or(dated.row.failed), ..dated.row }, dated.now))
+        });
+        self.write_or_delete(transaction, released.collect()).await
+    }
+
+    /// Of `locations`, those that are `owner`'s, which nobody can take over until the transaction ends.
+    pub(in crate::catalog) async fn lock_own_claims(
+        &self,
+        transaction: &mut Connection<D>,
+        owner: &Owner,
+        locations: &[LocationId],
+    ) -> Result<Vec<LocationId>, CatalogError> {
+        let found = self.lock_rows(transaction, locations.iter().copied()).await?;
+        let is_own = |id: &&LocationId| found.get(id).is_some_and(|dated| claim::is_held_by(&dated.row.hold, owner));
+        Ok(locations.iter().filter(is_own).copied().collect())
+    }
+
+    /// Deletes the claims that `owner` has on `locations`; how many that were.
+    pub(in crate::catalog) async fn delete_own_claims(
+        &self,
+        transaction: &mut Connection<D>,
+        owner: &Owner,
+        locations: &[LocationId],
+    ) -> Result<u64, CatalogError> {
+        self.delete_rows(transaction, locations, Some(owner)).await
     }
 
     /// Writes rows that the transaction has locked; those that say nothing any more at their `now` go instead.
     pub(super) async fn write_or_delete(
         &self,
-        connection: &mut Connection<D>,
-        rows: Vec<(ClaimRow, DateTime<Utc>)>,
+        transaction: &mut Connection<D>,
+        mut rows: Vec<(ClaimRow, DateTime<Utc>)>,
     ) -> Result<(), CatalogError> {
-        let (mut written, mut gone) = (Vec::with_capacity(rows.len()), Vec::new());
-        for (row, now) in rows {
-            if is_empty(&row, now) { gone.push(row.location) } else { written.push(row) }
-        }
-        self.delete_rows(connection, &gone, None).await?;
-        self.overwrite(connection, &written).await
+        rows.sort_unstable_by_key(|(row, _)| row.location);
+        let (stay, go): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(row, now)| says_something(row, *now));
+        let go: Vec<_> = go.iter().map(|(row, _)| row.location).collect();
+        let stay: Vec<_> = stay.into_iter().map(|(row, _)| row).collect();
+        self.delete_rows(transaction, &go, None).await?;
+        self.overwrite(transaction, &stay).await
     }
 }
 
-fn is_own(dated: &Dated, owner: &Owner) -> bool {
-    claim::is_held_by(&dated.row.hold, owner)
-}
-
-/// The row of a location that stays pending. What is not tried keeps what was known of it.
-fn settled(dated: &Dated, one: &KeptClaim, settlement: &Settlement) -> ClaimRow {
-    let hold = claim::release(&dated.row.hold, one.unanswered, dated.now, settlement.lease);
-    let failed = one.failed.clone().or_else(|| dated.row.failed.clone());
-    ClaimRow { hold, failed, ..dated.row.clone() }
-}
-
-/// Whether a row says nothing that anybody would miss, so that the table stays small.
-fn is_empty(row: &ClaimRow, now: DateTime<Utc>) -> bool {
-    row.hold.claim.is_none() && row.hold.rests_until.is_none_or(|until| until <= now) && row.failed.is_none()
+/// Whether anybody would miss the row: the table is to stay small.
+fn says_something(row: &ClaimRow, now: DateTime<Utc>) -> bool {
+    row.hold.claim.is_some() || row.failed.is_some() || row.hold.rests_until.is_some_and(|until| now < until)
 }

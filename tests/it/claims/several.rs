@@ -20,7 +20,7 @@ fn many_at_once_get_each_location_exactly_once() {
         shared.claims.take(&scrubber(), &lapsed, Duration::ZERO, false).await.unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..SCRUBBERS {
-            let claims = shared.another().await.claims();
+            let claims = shared.another().await.claims().unwrap();
             let all = all.clone();
             tasks.spawn(async move {
                 let owner = scrubber();
@@ -67,7 +67,7 @@ fn many_at_once_finish_a_backlog_together() {
             let mut all = all.clone();
             all.rotate_left(number * 7);
             tasks.spawn(async move {
-                let (owner, claims) = (scrubber(), Arc::clone(&ledger).claims());
+                let (owner, claims) = (scrubber(), Arc::clone(&ledger).claims().unwrap());
                 let mut recorded = 0;
                 for portion in all.chunks(9) {
                     let taken = claims.take(&owner, portion, LEASE, false).await.unwrap();

@@ -14,7 +14,7 @@ fn many_at_once_make_the_tables() {
             let mut tasks = tokio::task::JoinSet::new();
             let mut opened = Vec::new();
             for _ in 0..8 {
-                opened.push(catalog::open(&config.database, DEADLINE).await.unwrap().claims());
+                opened.push(catalog::open(&config.database, DEADLINE).await.unwrap().claims().unwrap());
             }
             for claims in opened {
                 tasks.spawn(async move { claims.prepare().await });
@@ -38,8 +38,8 @@ fn tables_of_a_newer_version_are_left_alone() {
             shared.claims.rows(&mut |_| ()).await.err(),
         ] {
             let error = error.unwrap();
-            assert!(matches!(error, CatalogError::NewerTables { found: 2, known: 1 }), "{error}");
-            assert!(error.to_string().contains("upgrade all scrubbers") && !error.is_transient(), "{error}");
+            assert!(matches!(error, CatalogError::NewerState { found: 2, known: 1 }), "{error}");
+            assert!(error.to_string().contains("install the same version") && !error.is_transient(), "{error}");
         }
     });
 }

@@ -9,7 +9,7 @@ fn two_owners_never_get_the_same_location() {
         let (one, other) = (scrubber(), scrubber());
         let taken = shared.claims.take(&one, &wanted[..2], LEASE, false).await.unwrap();
         assert_eq!(taken, [Taken::Granted(None), Taken::Granted(None)]);
-        let another = shared.another().await.claims();
+        let another = shared.another().await.claims().unwrap();
         let taken = another.take(&other, &wanted, LEASE, false).await.unwrap();
         let holder = |taken: &Taken| match taken {
             Taken::Held(claim) => Some(claim.owner.clone()),

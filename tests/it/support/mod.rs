@@ -13,6 +13,7 @@ pub mod rows;
 pub mod servers;
 pub mod site;
 pub mod snapshot;
+pub mod user;
 pub mod web;
 
 use std::time::{Duration, Instant};

@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
+use super::super::dialect::Dialect;
+use super::super::error::{retry_conflicts, within};
+use super::super::ledger::Tx;
+use super::super::sql::{SCAN_DEADLINES, SqlCatalog, push_ids, push_texts};
+use super::super::{Catalog, CatalogError, ImageId, LocationId};
 use super::rows::{Dated, dated, push_time, select};
 use super::{ClaimRow, Claims, FailedAttempt, Settlement, Taken, Wanted};
-use crate::catalog::dialect::Dialect;
-use crate::catalog::error::{retry_conflicts, within};
-use crate::catalog::sql::{SCAN_DEADLINES, SqlCatalog, push_ids, push_texts};
-use crate::catalog::{Catalog, CatalogError, ImageId, LocationId};
 use crate::claim::{self, Claim, Hold, Owner};
 
 /// Rows in one transaction where all of the table is gone through.
@@ -66,8 +67,8 @@ where
             return Ok(());
         }
         retry_conflicts(|| async {
-            let mut transaction = self.begin().await?;
-            self.release(&mut transaction, gone, settlement).await?;
+            let mut transaction = self.begin_writing().await?;
+            self.settle_claims(&mut transaction, gone, settlement).await?;
             within("commit", self.deadline, transaction.commit()).await
         })
         .await
@@ -150,6 +151,11 @@ impl<D: Dialect> SqlCatalog<D>
 where
     <D::Db as sqlx::Database>::Arguments: Send,
 {
+    /// A transaction that may be the only one to write, where the engine knows no other way.
+    pub(in crate::catalog) async fn begin_writing(&self) -> Result<Tx<D>, CatalogError> {
+        within("begin", self.deadline, self.pool.begin_with(D::BEGIN)).await
+    }
+
     /// The usual case: nobody has a row for any of them. One statement, and a transaction of its own: whatever it claims
     /// is claimed, and [`Self::take_locked`] finds it again.
     async fn take_absent(&self, owner: &Owner, wanted: &[&Wanted], lease: Duration) -> Result<u64, CatalogError> {
@@ -167,7 +173,7 @@ where
         retry: bool,
     ) -> Result<HashMap<LocationId, Taken>, CatalogError> {
         let claim = Claim::new(owner.clone(), self.clock().await?, lease);
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         // Again, for those whose rows have gone since.
         self.insert_claims(&mut transaction, wanted, &claim, ("INSERT INTO ", D::OR_LOCK)).await?;
         let rows = self.lock_rows(&mut transaction, wanted.iter().map(|one| one.location)).await?;
@@ -235,7 +241,7 @@ where
         ids: &[LocationId],
         change: impl Fn(&Dated) -> Option<ClaimRow> + Send + Sync,
     ) -> Result<u64, CatalogError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         let rows = self.lock_rows(&mut transaction, ids.iter().copied()).await?;
         let changed: Vec<_> = rows.values().filter_map(|dated| Some((change(dated)?, dated.now))).collect();
         let count = changed.len() as u64;
