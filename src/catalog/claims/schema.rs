@@ -106,7 +106,7 @@ impl<D: Dialect> SqlCatalog<D> {
     }
 
     /// `None` where the table of versions is still empty.
-    async fn version(&self) -> Result<Option<i64>, CatalogError> {
+    pub(super) async fn version(&self) -> Result<Option<i64>, CatalogError> {
         let found = self.number("read the version", "SELECT MAX(version) FROM scrubber_schema").await?;
         match found {
             Some(found) if found > VERSION => Err(CatalogError::NewerState { found, known: VERSION }),
