@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glance_scrubber::catalog::{CatalogError, Coordination, claims_to_read, coordinate};
+use glance_scrubber::catalog::{CatalogError, Coordination, coordinate, coordinate_read_only};
 
 use super::*;
 use crate::support::database::Database;
@@ -33,7 +33,7 @@ async fn coordination(config: &Config) -> Result<Coordination, CatalogError> {
 }
 
 async fn read_only(config: &Config) -> Result<Option<Arc<dyn Claims>>, CatalogError> {
-    claims_to_read(&config.scrubber.sharing, &config.database, DEADLINE).await
+    coordinate_read_only(&config.scrubber.sharing, &config.database, DEADLINE).await
 }
 
 async fn claim_one(claims: &dyn Claims) {
