@@ -18,7 +18,7 @@ use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
 use super::{Batch, Catalog, CatalogError, ImageId, Ledger, LocationId, Recorded};
 
-type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
 
 #[async_trait]
@@ -90,7 +90,7 @@ impl<D: Dialect> SqlCatalog<D> {
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
         within("begin", self.deadline, self.pool.begin()).await
     }
 
