@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod claims;
 mod daemon;
 mod faults;
 mod golden;
