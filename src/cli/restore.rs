@@ -133,7 +133,13 @@ async fn meet(catalog: &dyn WholeImages, policy: &Policy<'_>, first: bool) -> Re
 
 /// How scrubbers are kept away.
 async fn keeping(config: &Config, ledger: &Arc<dyn RestoreLedger>) -> Result<Keeping, CatalogError> {
-    let Sharing::Database { lease, .. } = &config.scrubber.sharing else { return Ok(Keeping::Host) };
+    let Sharing::Database { lease, .. } = &config.scrubber.sharing else {
+        tracing::warn!(
+            "With coordination = none a restore does not see scrubbers on other hosts: they must be stopped before it, \
+             or what it brings back may lose its data"
+        );
+        return Ok(Keeping::Host);
+    };
     let (deadline, ledger) = (config.scrubber.database_deadline, Arc::clone(ledger));
     let ledger: Arc<dyn Ledger> = ledger;
     let coordination = catalog::coordinate(&config.scrubber.sharing, &ledger, deadline).await?;

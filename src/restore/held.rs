@@ -4,7 +4,7 @@
 //! transaction that brings the image back where the claims are in the same database, else here. A release that fails is
 //! logged and no more: the claims lapse by themselves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -73,27 +73,19 @@ impl<'a> Held<'a> {
     }
 
     /// Asked just before the transaction: a restore that outlived its claims must not commit. Where the claims are in
-    /// the same database the transaction looks once more.
-    pub(super) async fn is_still_ours(&self) -> Result<Result<(), Refusal>, CatalogError> {
-        let Some((claims, lease)) = self.claims() else { return Ok(Ok(())) };
+    /// the same database the transaction looks once more. How long they last from now on.
+    pub(super) async fn is_still_ours(&self) -> Result<Result<Option<Duration>, Refusal>, CatalogError> {
+        let Some((claims, lease)) = self.claims() else { return Ok(Ok(None)) };
         if !Lease::since(self.asked, lease).covers(Moment::now(), Duration::ZERO) {
             return Ok(Err(Refusal::TooSlow));
         }
         let locations: Vec<LocationId> = self.wanted.iter().map(|wanted| wanted.location).collect();
+        let asked = Instant::now();
         let ours = claims.renew(&self.owner, &locations, lease).await?;
-        let all = locations.iter().all(|location| ours.contains(location));
-        Ok(if all { Ok(()) } else { Err(Refusal::Changed { what: "the claim on its locations" }) })
-    }
-
-    /// Runs the last transaction, which must not outlive the claims. One that is given up while it commits may still
-    /// take effect; nobody takes over a restore's claim before one more lease has passed.
-    pub(super) async fn within_lease<T>(
-        &self,
-        transaction: impl Future<Output = Result<T, CatalogError>>,
-    ) -> Result<T, CatalogError> {
-        let Some((_, lease)) = self.claims() else { return transaction.await };
-        let late = |_| CatalogError::Deadline { what: "restore the image", within: lease };
-        tokio::time::timeout(lease, transaction).await.map_err(late)?
+        if !locations.iter().all(|location| ours.contains(location)) {
+            return Ok(Err(Refusal::Changed { what: "the claim on its locations" }));
+        }
+        Ok(Ok(Some(lease.saturating_sub(asked.elapsed()))))
     }
 
     /// The change with the claims that its transaction has to release.
@@ -125,6 +117,17 @@ impl<'a> Held<'a> {
             tracing::warn!("The claims of this restore could not be released, and will lapse: {error}");
         }
     }
+}
+
+/// Runs the last transaction, which must not outlive the claims. One that is given up while it commits may still take
+/// effect; nobody takes over a restore's claim before one more lease has passed.
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    transaction: impl Future<Output = Result<T, CatalogError>>,
+) -> Result<T, CatalogError> {
+    let Some(limit) = limit else { return transaction.await };
+    let late = |_| CatalogError::Deadline { what: "restore the image", within: limit };
+    tokio::time::timeout(limit, transaction).await.map_err(late)?
 }
 
 /// Why a restore would not get its claims `now`, by the database's clock; as far as one can tell without asking for them.

@@ -169,9 +169,9 @@ impl Restorer<'_> {
         let Some(plan) = &account.plan else { return Ok(account) };
         account.refusal = match held.is_still_ours().await? {
             Err(refusal) => Some(refusal),
-            Ok(()) => {
+            Ok(limit) => {
                 let change = held.settling(plan.restoration());
-                match held.within_lease(self.ledger.restore(&change, self.clock.now())).await? {
+                match held::within(limit, self.ledger.restore(&change, self.clock.now())).await? {
                     Restored::Done => None,
                     Restored::Changed(what) => Some(Refusal::Changed { what }),
                 }

@@ -51,7 +51,7 @@ fn delete_and_restore(engine: Engine, stores: Stores, key: Option<&str>) {
     let now_alive = crate::restore::alive(&database, &image);
     assert_eq!(now_alive.iter().filter(|row| **row != removed).collect::<Vec<_>>(), alive.iter().collect::<Vec<_>>());
     assert_eq!(glance.files(), files);
-    assert_eq!(api.list(), [image.clone()]);
+    assert_eq!(api.list(), std::slice::from_ref(&image));
 
     // A purge of what was deleted long ago leaves it alone, and so does a scrub.
     age(&database, 60 * 24 * 40);

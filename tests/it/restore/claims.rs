@@ -87,7 +87,7 @@ fn a_scrubber_that_came_first_has_its_way() {
             assert!(run.stderr.contains(&words), "{words}: {}", run.output());
         }
         Snapshot::of(&site.database).assert_is(&before, "refused");
-        assert_eq!(held(claims.as_ref()).await, [owner.clone()], "the scrubber's claim is its own still");
+        assert_eq!(held(claims.as_ref()).await, std::slice::from_ref(&owner), "the scrubber's claim is its own still");
 
         let unanswered = KeptClaim { wanted, failed: None, unanswered: true };
         let settlement = Settlement { owner, lease: LEASE, kept: vec![unanswered] };
@@ -133,7 +133,7 @@ fn a_claim_that_was_taken_over_takes_everything_back() {
             let done = ledger.restore(&change, Utc::now()).await.unwrap();
             assert_eq!(done, Restored::Changed("the claim on its locations"), "{engine:?}");
             Snapshot::of(&site.database).assert_is(&before, "taken over");
-            assert_eq!(held(claims.as_ref()).await, [theirs.clone()]);
+            assert_eq!(held(claims.as_ref()).await, std::slice::from_ref(&theirs));
             let change = restoration(ledger.as_ref(), &site, &theirs).await;
             assert_eq!(ledger.restore(&change, Utc::now()).await.unwrap(), Restored::Done);
             assert_eq!(alive(&site.database, "image"), ALL);
