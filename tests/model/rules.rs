@@ -47,6 +47,8 @@ pub struct Rules {
     pub skew: Ticks,
     /// Claims in another database than Glance's.
     pub beside: bool,
+    /// Looks for what must be seen to happen, and not for what must not.
+    pub shows: bool,
     /// How many of the two locations scrubbers work on. A restore claims both.
     pub scrubbed: usize,
     /// Worlds that differ in names only are one. Not where the way to a world is to be shown.
@@ -75,6 +77,7 @@ impl Rules {
             slack: 1,
             skew: 0,
             beside: false,
+            shows: false,
             scrubbed: 2,
             renames: false,
             fault: None,
