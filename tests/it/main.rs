@@ -6,6 +6,7 @@ mod catalog;
 mod claims;
 mod daemon;
 mod faults;
+mod galera;
 mod golden;
 mod lanes;
 mod observe;
