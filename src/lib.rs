@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 mod daemon;
 pub mod exit;
+pub mod host_lock;
 pub mod location;
 pub mod observe;
 pub mod restore;
