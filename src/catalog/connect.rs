@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::dialect::{MysqlDialect, PostgresDialect, SqliteDialect};
 use super::error::within;
 use super::sql::SqlCatalog;
-use super::{Catalog, CatalogError, Ledger};
+use super::{Catalog, CatalogError, Ledger, RestoreLedger, WholeImages};
 use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
 
 /// How long a connection may take where the URL has no `connect_timeout`: PyMySQL's default. libpq would wait for ever.
@@ -44,6 +44,25 @@ pub async fn open_read_only(config: &DatabaseConfig, deadline: Duration) -> Resu
 /// # Errors
 /// Says what is missing; see [`CatalogError`].
 pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadWrite).await?)
+}
+
+/// Connects for looking at deleted images, for reading only.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_show(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn WholeImages>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
+}
+
+/// Connects for bringing images back.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_restore(
+    config: &DatabaseConfig,
+    deadline: Duration,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     connect(config, deadline, Access::ReadWrite).await
 }
 
@@ -52,15 +71,19 @@ pub(super) async fn open_read_only_ledger(
     config: &DatabaseConfig,
     deadline: Duration,
 ) -> Result<Arc<dyn Ledger>, CatalogError> {
-    connect(config, deadline, Access::ReadOnly).await
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
 }
 
 /// Connects to the database of `[scrubber] state_connection`.
 pub(super) async fn open_state(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
-    connect(config, deadline, Access::Own).await
+    Ok(connect(config, deadline, Access::Own).await?)
 }
 
-async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn connect(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -68,12 +91,17 @@ async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) ->
     }
 }
 
-async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn sqlite(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
-    if access != Access::Own {
-        look_at_file(path)?;
+    match access {
+        Access::Own => look_at_directory(path)?,
+        Access::ReadOnly | Access::ReadWrite => look_at_file(path)?,
     }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
@@ -94,6 +122,15 @@ async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> 
     Ok(Arc::new(SqlCatalog::<SqliteDialect>::new(pool, deadline)))
 }
 
+/// A file that may be made needs its directory.
+fn look_at_directory(path: &Path) -> Result<(), CatalogError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.exists() || directory.is_none_or(Path::is_dir) {
+        return if path.is_dir() { look_at_file(path) } else { Ok(()) };
+    }
+    Err(CatalogError::NoFile { path: path.to_owned(), what: "cannot be made, its directory does not exist".to_owned() })
+}
+
 /// Fails where no waiting helps and SQLite would only say "unable to open", or "disk I/O error" of a directory.
 fn look_at_file(path: &Path) -> Result<(), CatalogError> {
     let no_file = |what: String| CatalogError::NoFile { path: path.to_owned(), what };
@@ -110,7 +147,7 @@ async fn mysql(
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = MySqlConnectOptions::new()
         .database(&server.database)
         // Glance's own connections leave these alone; `mysql_sql_mode` below is all that is set.
@@ -198,7 +235,7 @@ async fn postgres(
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&server.database)
         .application_name("glance-scrubber")

@@ -36,16 +36,22 @@ pub enum CatalogError {
          not read-only"
     )]
     ReadOnly(String),
-    /// The table of claims is not there and cannot be made, or cannot be written.
+    /// The tables of claims are not there and cannot be made.
     #[error(
-        "the tables scrubber_locations and scrubber_schema cannot be made or written: {0}; grant CREATE, SELECT, INSERT, \
-         UPDATE and DELETE on them, or make them by the statements in docs/configuration.md"
+        "the tables scrubber_locations and scrubber_schema cannot be made: {0}; grant CREATE, or make them by hand and \
+         grant SELECT, INSERT, UPDATE and DELETE on them, as docs/configuration.md shows"
     )]
     NoState(String),
-    /// The table of claims is of a later version of this program.
+    /// The tables of claims are there and may not be written.
     #[error(
-        "the table scrubber_locations has version {found}, and this program knows version {known}; install the same \
-         version on all hosts"
+        "claims cannot be written: {0}; grant SELECT, INSERT, UPDATE and DELETE on scrubber_locations and \
+         scrubber_schema, on a server or file that is not read-only"
+    )]
+    StateReadOnly(String),
+    /// The tables of claims are of a later version of this program.
+    #[error(
+        "the table scrubber_locations has version {found}, and this program knows version {known}: another scrubber is \
+         newer; install the same version on all hosts (nothing was touched)"
     )]
     NewerState {
         /// The table's.
@@ -54,7 +60,7 @@ pub enum CatalogError {
         known: i64,
     },
     /// The second database, of `[scrubber] state_connection`, failed.
-    #[error("of [scrubber] state_connection: {0}")]
+    #[error("state_connection: {}", .0.to_string().replace("[database] connection", "[scrubber] state_connection"))]
     State(Box<Self>),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]

@@ -19,7 +19,7 @@ use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
 use super::{Batch, Catalog, CatalogError, Claims, ImageId, Ledger, LocationId, Recorded};
 
-type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
 
 #[async_trait]
@@ -54,15 +54,12 @@ where
 {
     /// The usual case: everything in the batch is still ours to record, and three round trips say so.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
         let claimed = match &batch.settlement {
-            Some(settlement) => self.delete_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?,
+            Some(settlement) => self.settle_claims(&mut transaction, &batch.gone, settlement).await?,
             None => batch.gone.len() as u64,
         };
-        if let Some(settlement) = &batch.settlement {
-            self.release(&mut transaction, settlement).await?;
-        }
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
         let all_locations = locations == batch.gone.len() as u64 && claimed == locations;
@@ -85,12 +82,11 @@ where
     /// Somebody else changed rows of the batch, or took over its claims: locks them first, to know for certain whose is
     /// what.
     async fn record_beside_another(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         let ours = match &batch.settlement {
             Some(settlement) => {
                 let ours = self.lock_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?;
-                self.delete_own_claims(&mut transaction, &settlement.owner, &ours).await?;
-                self.release(&mut transaction, settlement).await?;
+                self.settle_claims(&mut transaction, &ours, settlement).await?;
                 ours
             }
             None => batch.gone.clone(),
@@ -119,7 +115,7 @@ where
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
         within("begin", self.deadline, self.pool.begin()).await
     }
 

@@ -13,5 +13,6 @@ mod observe;
 mod probe;
 mod rbd;
 mod real_glance;
+mod restore;
 mod scrub_once;
 mod support;

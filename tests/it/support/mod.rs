@@ -15,6 +15,7 @@ pub mod servers;
 pub mod site;
 pub mod snapshot;
 pub mod talk;
+pub mod user;
 pub mod web;
 
 use std::time::{Duration, Instant};
