@@ -73,9 +73,11 @@ async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, Str
     let keys = scrub::keyring(config).map_err(|error| (Exit::Config, error.to_string()))?;
     let deadline = config.scrubber.database_deadline;
     let ledger = connect(&config.database, deadline).await.map_err(|error| (Exit::Database, error.to_string()))?;
+    let coordination = catalog::coordinate(&config.scrubber.sharing, &ledger, deadline).await;
+    let coordination = coordination.map_err(|error| (Exit::Database, error.to_string()))?;
     let settings = Settings::of(config, allow_empty);
     let (stores, memory) = (store::open(config), Arc::new(Memory::default()));
-    Ok(Scrubber { ledger, stores, keys, settings, clock: Box::new(SystemClock), memory })
+    Ok(Scrubber { ledger, coordination, stores, keys, settings, clock: Box::new(SystemClock), memory })
 }
 
 /// Connects as oslo.db does: `max_retries` more tries, `retry_interval` apart, while trying again may help.

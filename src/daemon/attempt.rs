@@ -70,10 +70,13 @@ impl Attempt {
             return Ok(Arc::clone(scrubber));
         }
         let ledger = (self.open)(Arc::clone(&self.config)).await?;
+        let own = &self.config.scrubber;
+        let coordination = catalog::coordinate(&own.sharing, &ledger, own.database_deadline).await?;
         // The config has checked their lengths, which is all that can be wrong.
         let keys = scrub::keyring(&self.config).unwrap_or_else(|_| Keyring::empty());
         let scrubber = Arc::new(Scrubber {
             ledger,
+            coordination,
             stores: store::open(&self.config),
             keys,
             settings: Settings::of(&self.config, false),
