@@ -40,6 +40,9 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// What follows the columns of our own tables.
     const TABLE_OPTIONS: &'static str = "";
 
+    /// What would keep us from making a table, in words; NULL for nothing. SQLite says `file:` and where it is.
+    const OBSTACLE: &'static str;
+
     /// An integer expression so that it decodes as 64 bits.
     fn wide(expression: &str) -> String {
         expression.to_owned()
@@ -127,6 +130,7 @@ impl Dialect for SqliteDialect {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const CLOCK: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
     const INSTANT: &'static str = "DATETIME";
+    const OBSTACLE: &'static str = "SELECT 'file:' || file FROM pragma_database_list WHERE name = 'main'";
 
     fn bind_instant(query: &mut QueryBuilder<Sqlite>, at: DateTime<Utc>) {
         query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
@@ -151,6 +155,13 @@ impl Dialect for MysqlDialect {
     const LOCATION_ID: &'static str = "l.id";
     const CLOCK: &'static str = "UTC_TIMESTAMP(3)";
     const INSTANT: &'static str = "DATETIME(3)";
+    // A grantee is written 'user'@'host', as QUOTE does; the database of a grant may be a pattern.
+    const OBSTACLE: &'static str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM (SELECT grantee FROM \
+         information_schema.user_privileges WHERE privilege_type = 'CREATE' UNION ALL SELECT grantee FROM \
+         information_schema.schema_privileges WHERE privilege_type = 'CREATE' AND DATABASE() LIKE table_schema) g \
+         WHERE g.grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', \
+         QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))) \
+         THEN NULL ELSE 'the user shows no right to CREATE in it' END";
     const EXACT_TEXT: &'static str = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
     const TABLE_OPTIONS: &'static str = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
 
@@ -181,6 +192,9 @@ impl Dialect for PostgresDialect {
     const LOCATION_ID: &'static str = "l.id::bigint";
     const CLOCK: &'static str = "(clock_timestamp() AT TIME ZONE 'UTC')";
     const INSTANT: &'static str = "timestamp(3)";
+    const OBSTACLE: &'static str = "SELECT CASE WHEN pg_is_in_recovery() THEN 'the server is a standby' \
+         WHEN has_schema_privilege(current_schema(), 'CREATE') THEN NULL \
+         ELSE 'the user lacks the right to CREATE in its schema' END";
 
     fn wide(expression: &str) -> String {
         format!("({expression})::bigint")

@@ -20,7 +20,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{
-    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, claims_to_read, coordinate,
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Table, Taken, Wanted, claims_to_read,
+    coordinate,
 };
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;

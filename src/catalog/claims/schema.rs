@@ -59,7 +59,7 @@ where
     }
 
     /// The version that the tables say they have; `None` where their making was interrupted.
-    async fn version(&self) -> Result<Option<i64>, CatalogError> {
+    pub(super) async fn version(&self) -> Result<Option<i64>, CatalogError> {
         let mut version = None;
         let visit = &mut |row: &_| {
             version = D::int(row, 0)?;

@@ -19,7 +19,7 @@ use super::super::error::{retry_conflicts, within};
 use super::super::sql::{SCAN_DEADLINES, SqlCatalog, push_ids, push_texts};
 use super::super::{CatalogError, ImageId, LocationId};
 use super::rows::{self, Tx};
-use super::{ClaimRow, Claims, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
+use super::{ClaimRow, Claims, FailedAttempt, KeptClaim, Settlement, Table, Taken, Wanted};
 use crate::claim::{self, Claim, Hold, Owner};
 
 #[async_trait]
@@ -29,6 +29,10 @@ where
 {
     async fn prepare(&self) -> Result<(), CatalogError> {
         retry_conflicts(|| self.make_tables()).await
+    }
+
+    async fn table(&self) -> Result<Table, CatalogError> {
+        self.look_at_table().await
     }
 
     async fn take(

@@ -113,6 +113,10 @@ async fn list<const N: usize>(
     let policy = Policy { horizon, keys: &keys, stores: &stores };
     let own = &config.scrubber;
     let claims = catalog::claims_to_read(&own.sharing, &config.database, own.database_deadline).await?;
+    if let Some(claims) = &claims {
+        // What a cycle would not work with, it would not tell from an empty one.
+        claims.table().await?;
+    }
     let look_up = claims.as_deref().and_then(|claims| look_up(config, claims, now, skew));
     let memory = match &look_up {
         Some(look_up) => look_up.all().await?,
