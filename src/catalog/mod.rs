@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{
-    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Table, Taken, Wanted, claims_to_read,
-    coordinate,
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Table, Taken, Wanted, coordinate,
+    coordinate_read_only,
 };
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
@@ -32,6 +32,13 @@ pub use sql::SCAN_DEADLINES;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct ImageId(pub String);
+
+impl ImageId {
+    /// Of a row whose image cannot be read.
+    pub(crate) const fn unknown() -> Self {
+        Self(String::new())
+    }
+}
 
 /// `image_locations.id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

@@ -83,7 +83,7 @@ async fn look_at_claims(config: &Config, catalog: &dyn Catalog) -> Result<(State
     if matches!(own.sharing, Sharing::Alone { .. }) {
         return Ok((State::Ok, "none: one scrubber, nothing in the database".to_owned()));
     }
-    let claims = catalog::claims_to_read(&own.sharing, &config.database, own.database_deadline).await?;
+    let claims = catalog::coordinate_read_only(&own.sharing, &config.database, own.database_deadline).await?;
     let Some(claims) = claims else { return Ok((State::Ok, format!("{TABLE} {LATER}, and its file"))) };
     let version = match claims.table().await? {
         Table::There { version } => version,

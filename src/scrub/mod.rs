@@ -8,11 +8,13 @@ mod audit;
 mod backlog;
 mod breaker;
 mod guard;
+mod holder;
 mod known;
 mod lanes;
 mod look_up;
 mod memory;
 mod observer;
+mod others;
 mod patience;
 mod plan;
 mod probe;
@@ -40,6 +42,7 @@ pub use audit::{Audit, Entry, Verdict};
 pub use backlog::{AGES, BANDS, Backlog, Bands};
 pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
+pub use holder::Leases;
 pub use look_up::LookUp;
 pub use memory::{BreakerState, Memory};
 pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
@@ -54,8 +57,9 @@ pub use survey::{Limits, Notice, Plan, acquaint, survey};
 use crate::catalog::{Catalog, CatalogError, Coordination, Ledger, LocationId};
 use crate::config::Config;
 use crate::location::{KeyError, Keyring};
-use crate::store::Stores;
+use crate::store::{self, Stores};
 use guard::ApprovedPlan;
+use holder::Holder;
 use lanes::{Lanes, Left};
 use reclaim::Reclaim;
 use record::Recorder;
@@ -103,6 +107,8 @@ pub struct Settings {
     pub patience: Duration,
     /// `[scrubber] give_up_after`, where set.
     pub give_up_after: Option<Duration>,
+    /// How claims are held, where there are any.
+    pub leases: Leases,
 }
 
 impl Settings {
@@ -117,6 +123,7 @@ impl Settings {
             look_lasts: LOOK_LASTS,
             patience: own.database_patience,
             give_up_after: own.give_up_after,
+            leases: Leases::of(own),
         }
     }
 }
@@ -148,6 +155,22 @@ pub struct Scrubber {
 }
 
 impl Scrubber {
+    /// Puts one together for a config, with a database that is connected; opens the stores.
+    ///
+    /// # Errors
+    /// A key of a length that AES does not have; the config checks that before.
+    pub fn new(
+        config: &Config,
+        allow_empty: bool,
+        ledger: Arc<dyn Ledger>,
+        coordination: Coordination,
+        clock: Box<dyn Clock>,
+        memory: Arc<Memory>,
+    ) -> Result<Self, KeyError> {
+        let (keys, settings) = (keyring(config)?, Settings::of(config, allow_empty));
+        Ok(Self { ledger, coordination, stores: store::open(config), keys, settings, clock, memory })
+    }
+
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
@@ -211,11 +234,13 @@ impl Scrubber {
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
         let reclaim = Reclaim { catalog, policy, approval, stop, patience, observer, under_way: under_way.clone() };
+        let holder = &Holder::new(&self.coordination, self.settings.leases, patience);
         let common = Lanes {
             catalog,
             policy,
             approval,
             memory,
+            holder,
             clock,
             pool,
             stop,
@@ -226,9 +251,15 @@ impl Scrubber {
             calls,
             lost,
         };
-        let mut recorder = Recorder { ledger, policy, memory, clock, observer, patience, report };
+        let mut recorder = Recorder { ledger, policy, memory, holder, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
-        self.run_lanes(&common, &lanes, recorder).await?;
+        let done = tokio::select! {
+            done = self.run_lanes(&common, &lanes, recorder) => done,
+            never = holder.keep() => match never {},
+        };
+        holder.release().await;
+        done?;
+        // What lies in a trash is of images that are `deleted`: nobody restores those, and so it needs no claim.
         reclaim.run(report).await
     }
 

@@ -145,10 +145,10 @@ pub fn watched_cycle(
     runtime.block_on(async {
         let grace = Duration::from_secs(3600);
         let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
-        let settings = Settings { grace, limits, guards, pool, patience, look_lasts, give_up_after: None };
+        let settings = Settings { grace, limits, guards, pool, patience, look_lasts, ..Settings::of(&config, false) };
         let scrubber = Scrubber {
-            ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             coordination: Coordination::Alone,
+            ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             stores: Stores::new(true, stores),
             keys: Keyring::empty(),
             settings,

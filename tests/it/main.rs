@@ -12,5 +12,6 @@ mod observe;
 mod probe;
 mod rbd;
 mod real_glance;
+mod retries;
 mod scrub_once;
 mod support;

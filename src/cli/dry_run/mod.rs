@@ -112,7 +112,7 @@ async fn list<const N: usize>(
     let horizon = scrub::horizon(skew.earlier(now), settings.grace);
     let policy = Policy { horizon, keys: &keys, stores: &stores };
     let own = &config.scrubber;
-    let claims = catalog::claims_to_read(&own.sharing, &config.database, own.database_deadline).await?;
+    let claims = catalog::coordinate_read_only(&own.sharing, &config.database, own.database_deadline).await?;
     if let Some(claims) = &claims {
         // What a cycle would not work with, it would not tell from an empty one.
         claims.table().await?;
