@@ -14,5 +14,6 @@ mod probe;
 mod rbd;
 mod real_glance;
 mod restore;
+mod retries;
 mod scrub_once;
 mod support;
