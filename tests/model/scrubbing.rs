@@ -65,6 +65,7 @@ impl Rules {
         if !self.may_take(location, by) {
             return false;
         }
+        world.usurped |= location.claim.is_some_and(|(holder, until)| holder != by && until > 0);
         self.take(location, by);
         let early = world.scrubbers[which] == Scrubber::LookedTooEarly(index);
         world.scrubbers[which] =
