@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -13,11 +13,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::dialect::{MysqlDialect, PostgresDialect, SqliteDialect};
 use super::error::within;
 use super::sql::SqlCatalog;
-use super::{Catalog, CatalogError, Ledger};
+use super::{Catalog, CatalogError, Ledger, RestoreLedger, WholeImages};
 use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
 
 /// How long a connection may take where the URL has no `connect_timeout`: PyMySQL's default. libpq would wait for ever.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// MySQL's number for a system variable that it does not have.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,25 @@ pub async fn open_read_only(config: &DatabaseConfig, deadline: Duration) -> Resu
 /// # Errors
 /// Says what is missing; see [`CatalogError`].
 pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadWrite).await?)
+}
+
+/// Connects for looking at deleted images, for reading only.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_show(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn WholeImages>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
+}
+
+/// Connects for bringing images back.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_restore(
+    config: &DatabaseConfig,
+    deadline: Duration,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     connect(config, deadline, Access::ReadWrite).await
 }
 
@@ -49,15 +71,19 @@ pub(super) async fn open_read_only_ledger(
     config: &DatabaseConfig,
     deadline: Duration,
 ) -> Result<Arc<dyn Ledger>, CatalogError> {
-    connect(config, deadline, Access::ReadOnly).await
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
 }
 
 /// Connects to the database of `[scrubber] state_connection`.
 pub(super) async fn open_state(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
-    connect(config, deadline, Access::Own).await
+    Ok(connect(config, deadline, Access::Own).await?)
 }
 
-async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn connect(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -65,7 +91,11 @@ async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) ->
     }
 }
 
-async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn sqlite(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
@@ -117,7 +147,7 @@ async fn mysql(
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = MySqlConnectOptions::new()
         .database(&server.database)
         // Glance's own connections leave these alone; `mysql_sql_mode` below is all that is set.
@@ -162,7 +192,7 @@ async fn mysql(
                 for statement in session.iter() {
                     connection.execute(sqlx::AssertSqlSafe(statement.clone())).await?;
                 }
-                Ok(())
+                wait_for_the_cluster(connection).await
             })
         });
     first_connection(server, deadline, options.connect()).await?;
@@ -186,12 +216,26 @@ fn mysql_session(config: &DatabaseConfig, access: Access) -> Vec<String> {
     session
 }
 
+/// On Galera a node may answer with rows that another one has changed already, and behind a balancer the rows may be read
+/// at another node than the claim was made at. So every read waits for what was committed before it, whatever else of
+/// `wsrep_sync_wait` is set. A server without Galera need not know the variable.
+async fn wait_for_the_cluster(connection: &mut sqlx::MySqlConnection) -> sqlx::Result<()> {
+    match connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await {
+        Err(sqlx::Error::Database(error))
+            if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|e| e.number() == UNKNOWN_VARIABLE) =>
+        {
+            Ok(())
+        }
+        done => done.map(drop),
+    }
+}
+
 async fn postgres(
     config: &DatabaseConfig,
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&server.database)
         .application_name("glance-scrubber")

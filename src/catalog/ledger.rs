@@ -115,7 +115,7 @@ where
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
         within("begin", self.deadline, self.pool.begin()).await
     }
 

@@ -29,7 +29,8 @@ where
     <D::Db as sqlx::Database>::Arguments: Send,
 {
     async fn prepare(&self) -> Result<(), CatalogError> {
-        self.prepare_tables().await
+        // On a cluster, another node that makes the tables too may win at any of the statements.
+        retry_conflicts(|| self.prepare_tables()).await
     }
 
     async fn take(

@@ -6,6 +6,7 @@
 pub mod binary;
 pub mod ceph;
 pub mod database;
+pub mod galera;
 pub mod glance;
 pub mod private_server;
 pub mod proxy;
@@ -13,6 +14,7 @@ pub mod rows;
 pub mod servers;
 pub mod site;
 pub mod snapshot;
+pub mod talk;
 pub mod user;
 pub mod web;
 
