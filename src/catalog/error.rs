@@ -87,6 +87,15 @@ impl CatalogError {
             _ => false,
         }
     }
+
+    /// Whether a database gave no answer at all.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Deadline { .. } => true,
+            Self::State(error) => error.is_away(),
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for CatalogError {

@@ -4,6 +4,7 @@
 //! Glance has no index on `status` (and we add none), so a scan reads both tables once. Rejected: `OFFSET` paging
 //! (quadratic), and one page of due rows at a time by `LIMIT` (rows that keep failing would starve those behind them).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -84,7 +85,7 @@ where
         };
         self.each_row("read a page of locations", self.deadline, query, visit).await?;
         // The caller's order (oldest deletion first) is not the primary key's.
-        let place: std::collections::HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let place: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         rows.sort_by_key(|row| {
             let id = match row {
                 Ok(row) => row.id,
@@ -93,6 +94,27 @@ where
             place.get(&id).copied()
         });
         Ok(rows)
+    }
+
+    async fn statuses(&self, ids: &[LocationId]) -> Result<Vec<(LocationId, ImageId, String)>, CatalogError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let id = D::LOCATION_ID;
+        let mut query =
+            QueryBuilder::new(format!("SELECT {id}, l.image_id, l.status FROM image_locations l WHERE l.id IN ("));
+        push_ids::<D>(&mut query, ids);
+        query.push(")");
+        let mut rows = HashMap::with_capacity(ids.len());
+        let visit = &mut |row: &_| {
+            let (image, status) = (D::text(row, 1)?.unwrap_or_default(), D::text(row, 2)?.unwrap_or_default());
+            if let Some(id) = D::int(row, 0)?.map(LocationId) {
+                rows.insert(id, (id, ImageId(image), status));
+            }
+            Ok(())
+        };
+        self.each_row("read statuses of locations", self.deadline, query, visit).await?;
+        Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
     }
 
     async fn images(&self, ids: &[ImageId]) -> Result<Vec<(ImageRow, bool)>, CatalogError> {

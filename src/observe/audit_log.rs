@@ -145,7 +145,12 @@ impl State {
     /// Whether there is something to write: an end, or a reason that was not given in the cycle before. What was not
     /// tried at all has no reason of its own.
     fn is_news(&mut self, one: &SettledLocation<'_>) -> bool {
-        let Ended::Kept(keep) = one.end else { return true };
+        let keep = match one.end {
+            Ended::Kept(keep) => keep,
+            // It stands in the log of the scrubber that did it.
+            Ended::Elsewhere => return false,
+            Ended::Finished(_) | Ended::Overtaken => return true,
+        };
         if keep.reason.is_postponed() {
             return false;
         }

@@ -278,6 +278,8 @@ impl Metrics {
                 _ => return,
             },
             Ended::Overtaken => return self.overtaken.increment(1),
+            // The other one counts it.
+            Ended::Elsewhere => return,
         };
         self.with(one.store, |store| {
             store.locations[outcome as usize].increment(1);

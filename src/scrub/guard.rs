@@ -5,6 +5,7 @@
 //! else, and they are all that a store deletes. Fails by [`Refusal`], which is a value with its numbers, not a log
 //! line. Rejected: a `dry_run: bool` passed down (one forgotten `if` deletes).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::plan::{self, Decision, Keep, Policy, Reason};
@@ -51,6 +52,16 @@ pub enum Refusal {
         percent: u64,
         /// The limit.
         max: u8,
+    },
+    /// Without claims, a cycle and a restore keep apart by a lock of the host.
+    #[error(
+        "a restore on this host has locked {} for more than {seconds} s; the next cycle tries again", .path.display()
+    )]
+    Restoring {
+        /// The lock file.
+        path: PathBuf,
+        /// How long the cycle has waited.
+        seconds: u64,
     },
 }
 

@@ -12,8 +12,10 @@ use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::observer::{Observer, Statement};
 use super::patience;
 use super::survey::PAGE;
+use super::watched::timed;
 use crate::catalog::{
     Batch, CatalogError, Claims, Coordination, FailedAttempt, KeptClaim, Ledger, LocationId, Recorded, Settlement,
     Taken, Wanted,
@@ -50,6 +52,7 @@ pub(super) struct Holder<'a> {
     owner: Owner,
     leases: Leases,
     patience: Duration,
+    observer: &'a dyn Observer,
     held: Mutex<HashMap<LocationId, Claimed>>,
 }
 
@@ -70,8 +73,13 @@ pub(super) struct Kept {
 }
 
 impl<'a> Holder<'a> {
-    pub(super) fn new(coordination: &'a Coordination, leases: Leases, patience: Duration) -> Self {
-        Self { coordination, owner: Owner::new(Party::Scrubber), leases, patience, held: Mutex::default() }
+    pub(super) fn new(
+        coordination: &'a Coordination,
+        leases: Leases,
+        patience: Duration,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self { coordination, owner: Owner::new(Party::Scrubber), leases, patience, observer, held: Mutex::default() }
     }
 
     fn claims(&self) -> Option<&'a dyn Claims> {
@@ -89,7 +97,11 @@ impl<'a> Holder<'a> {
         let take = || async {
             // Before the statement is sent: the database counts from a later moment.
             let asked = Moment::now();
-            Ok((asked, claims.take(&self.owner, wanted, self.leases.length, false).await?))
+            Ok((
+                asked,
+                timed(self.observer, Statement::Claim, claims.take(&self.owner, wanted, self.leases.length, false))
+                    .await?,
+            ))
         };
         let (asked, taken) = patience::retry(self.patience, "claim locations", take).await?;
         let tenure = || Tenure::of(Lease::since(asked, self.leases.length), self.leases.longest_call);
@@ -218,7 +230,7 @@ impl<'a> Holder<'a> {
             };
             let (owner, lease) = (self.owner.clone(), self.leases.length);
             let settlement = Settlement { owner, lease, kept: page.iter().map(kept).collect() };
-            if let Err(error) = claims.settle(&[], &settlement).await {
+            if let Err(error) = timed(self.observer, Statement::Release, claims.settle(&[], &settlement)).await {
                 tracing::warn!("{} claims could not be released, and will lapse: {error}", left.len());
                 return;
             }

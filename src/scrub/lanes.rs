@@ -29,9 +29,7 @@ use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
 use super::silence::{Heard, Silence};
 use super::survey::PAGE;
-use crate::catalog::{
-    BrokenRow, Catalog, CatalogError, FailedAttempt, ImageId, LocationId, LocationRow, Taken, Wanted,
-};
+use crate::catalog::{Catalog, CatalogError, FailedAttempt, LocationId, Taken, Wanted};
 use crate::claim::Claim;
 use crate::store::{Answer, Outcome, Pace, Store};
 
@@ -250,21 +248,7 @@ impl<'a> Lanes<'a> {
         others: &mut Others,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<Vec<LocationId>, CatalogError> {
-        let read = || self.catalog.locations(portion);
-        let rows = patience::retry(self.patience, "read locations again", read).await?;
-        self.tell_vanished(lane, portion, &rows, settled).await;
-        let mut wanted = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let (location, image) = plan::ids(row);
-            match self.approval.examine(row, self.policy, lane) {
-                Ok(_) => wanted.push(Wanted { location, image: image.cloned().unwrap_or_else(ImageId::unknown) }),
-                Err(keep) => {
-                    let is_done = row.as_ref().is_ok_and(|row| row.status == "deleted");
-                    let end = if is_done { End::Elsewhere } else { End::Kept(keep) };
-                    self.send(settled, self.in_hand(row).settled(lane, end)).await;
-                }
-            }
-        }
+        let wanted = self.still_pending(lane, portion, settled).await?;
         let mut ours = Vec::with_capacity(wanted.len());
         for (Wanted { location, .. }, taken) in wanted.iter().zip(self.holder.take(&wanted).await?) {
             match taken {
@@ -282,9 +266,35 @@ impl<'a> Lanes<'a> {
         Ok(ours)
     }
 
+    /// What of a portion nobody has finished since it was planned.
+    async fn still_pending(
+        &self,
+        lane: usize,
+        portion: &[LocationId],
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<Vec<Wanted>, CatalogError> {
+        let read = || self.catalog.statuses(portion);
+        let rows = patience::retry(self.patience, "read statuses of locations", read).await?;
+        let there = rows.iter().map(|(location, ..)| *location).collect();
+        self.tell_vanished(lane, portion, &there, settled).await;
+        let mut wanted = Vec::with_capacity(rows.len());
+        for (location, image, status) in rows {
+            let end = match status.as_str() {
+                "pending_delete" => {
+                    wanted.push(Wanted { location, image });
+                    continue;
+                }
+                "deleted" => End::Elsewhere,
+                other => End::Kept(plan::changed(other)),
+            };
+            self.send(settled, InHand::unread(location).settled(lane, end)).await;
+        }
+        Ok(wanted)
+    }
+
     /// Another works on it, and shows signs of life.
     async fn tell_claimed(&self, lane: usize, location: LocationId, claim: &Claim, settled: &mpsc::Sender<Settled>) {
-        let detail = format!("by a {}, until {}", claim.owner.shown(), plan::shown(claim.until));
+        let detail = format!("claimed by {}, until {}", claim.owner.shown(), plan::shown(claim.until));
         let keep = Keep { reason: Reason::Claimed, detail: Some(detail) };
         self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
     }
@@ -304,11 +314,6 @@ impl<'a> Lanes<'a> {
         self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
     }
 
-    fn in_hand(&self, row: &Result<LocationRow, BrokenRow>) -> InHand {
-        let due_at = plan::due_at(row, self.policy.horizon);
-        InHand { which: Example::of(row), bytes: plan::bytes(row), due_at }
-    }
-
     /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
     async fn look(
         &self,
@@ -320,10 +325,12 @@ impl<'a> Lanes<'a> {
         let read = || self.catalog.locations(portion);
         let rows = patience::retry(self.patience, "read locations again", read).await?;
         let looked_at = Instant::now();
-        self.tell_vanished(lane, portion, &rows, settled).await;
+        let there = rows.iter().map(|row| plan::ids(row).0).collect();
+        self.tell_vanished(lane, portion, &there, settled).await;
         let mut calls = VecDeque::new();
         for row in &rows {
-            let in_hand = self.in_hand(row);
+            let due_at = plan::due_at(row, self.policy.horizon);
+            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row), due_at };
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
                     let approved = approved.watched(Pulse::of(plan::bytes(row), &self.under_way));
@@ -341,13 +348,12 @@ impl<'a> Lanes<'a> {
         &self,
         lane: usize,
         portion: &[LocationId],
-        rows: &[Result<LocationRow, BrokenRow>],
+        there: &HashSet<LocationId>,
         settled: &mpsc::Sender<Settled>,
     ) {
-        if rows.len() == portion.len() {
+        if there.len() == portion.len() {
             return;
         }
-        let there: HashSet<LocationId> = rows.iter().map(|row| plan::ids(row).0).collect();
         for location in portion.iter().filter(|location| !there.contains(location)) {
             let keep = Keep { reason: Reason::Changed, detail: Some("its row has gone".to_owned()) };
             self.send(settled, InHand::unread(*location).settled(lane, End::Kept(keep))).await;

@@ -4,6 +4,7 @@
 //! after its rows were read again in this cycle, and recorded as deleted only on its store's word. One location, one
 //! store or one page that fails holds up nothing else. The report says everything, also how the cycle failed.
 
+mod apart;
 mod audit;
 mod backlog;
 mod breaker;
@@ -29,6 +30,7 @@ mod skew;
 mod survey;
 mod watched;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,7 +57,7 @@ pub use skew::Skew;
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{Catalog, CatalogError, Coordination, Ledger, LocationId};
-use crate::config::Config;
+use crate::config::{Config, Sharing};
 use crate::location::{KeyError, Keyring};
 use crate::store::{self, Stores};
 use guard::ApprovedPlan;
@@ -142,6 +144,8 @@ pub struct Scrubber {
     pub ledger: Arc<dyn Ledger>,
     /// How the work is shared with other scrubbers.
     pub coordination: Coordination,
+    /// What keeps cycles and restores of this host apart, where there are no claims.
+    pub lock_file: Option<PathBuf>,
     /// The configured stores.
     pub stores: Stores,
     /// Keys for encrypted locations.
@@ -167,8 +171,12 @@ impl Scrubber {
         clock: Box<dyn Clock>,
         memory: Arc<Memory>,
     ) -> Result<Self, KeyError> {
-        let (keys, settings) = (keyring(config)?, Settings::of(config, allow_empty));
-        Ok(Self { ledger, coordination, stores: store::open(config), keys, settings, clock, memory })
+        let lock_file = match &config.scrubber.sharing {
+            Sharing::Alone { lock_file } => Some(lock_file.clone()),
+            Sharing::Database { .. } => None,
+        };
+        let (keys, stores, settings) = (keyring(config)?, store::open(config), Settings::of(config, allow_empty));
+        Ok(Self { ledger, coordination, lock_file, stores, keys, settings, clock, memory })
     }
 
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
@@ -177,8 +185,12 @@ impl Scrubber {
         self.memory.begin(now, self.settings.give_up_after);
         let mut report = CycleReport::begin(CycleId::random(), now);
         observer.began(report.cycle, now);
-        if let Err(error) = self.work(now, observer, stop, &mut report).await {
-            report.failure = Some(error);
+        match apart::from_restores(self.lock_file.as_deref(), stop, observer).await {
+            Ok(lock) => {
+                report.failure = self.work(now, observer, stop, &mut report).await.err();
+                apart::release(lock, &report, self.settings.leases.longest_call);
+            }
+            Err(refusal) => refuse(&mut report, refusal),
         }
         report.interrupted |= stop.is_cancelled();
         report.ended_at = self.clock.now();
@@ -218,8 +230,7 @@ impl Scrubber {
             match approve(plan, census, self.settings.guards, &self.ledger) {
                 Ok(approved) => approved,
                 Err(refusal) => {
-                    tracing::error!("Nothing is deleted in this cycle: {refusal}");
-                    report.refusal = Some(refusal);
+                    refuse(report, refusal);
                     return Ok(());
                 }
             };
@@ -234,7 +245,7 @@ impl Scrubber {
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
         let reclaim = Reclaim { catalog, policy, approval, stop, patience, observer, under_way: under_way.clone() };
-        let holder = &Holder::new(&self.coordination, self.settings.leases, patience);
+        let holder = &Holder::new(&self.coordination, self.settings.leases, patience, observer);
         let common = Lanes {
             catalog,
             policy,
@@ -311,4 +322,9 @@ impl Scrubber {
         tracing::warn!(store = store.as_str(), "{locations} due locations of store {store} were not tried: {why}");
         report.kept.add_unseen(store, keep, *locations);
     }
+}
+
+fn refuse(report: &mut CycleReport, refusal: Refusal) {
+    tracing::error!("Nothing is deleted in this cycle: {refusal}");
+    report.refusal = Some(refusal);
 }

@@ -101,6 +101,7 @@ impl SettledLocation<'_> {
             Ended::Finished(outcome) => outcome.as_str(),
             Ended::Kept(keep) => keep.reason.as_str(),
             Ended::Overtaken => "overtaken",
+            Ended::Elsewhere => "recorded_elsewhere",
         }
     }
 }
@@ -112,8 +113,10 @@ pub enum Ended<'a> {
     Finished(Outcome),
     /// It stays pending.
     Kept(&'a Keep),
-    /// Its data is gone, but another was first to change its row.
+    /// Its data is gone, but another was first to change its row, or has taken over its claim.
     Overtaken,
+    /// Another scrubber finished it since the cycle was planned.
+    Elsewhere,
 }
 
 /// One call to a store.
@@ -147,6 +150,8 @@ pub enum Statement {
     Scan,
     /// A page of rows.
     Locations,
+    /// A page of rows, their statuses alone.
+    Statuses,
     /// Rows of images.
     Images,
     /// Everything that must keep its data.
@@ -159,19 +164,26 @@ pub enum Statement {
     Record,
     /// The same, rolled back.
     Rehearse,
+    /// A transaction that claims locations.
+    Claim,
+    /// A transaction that releases claims and records nothing.
+    Release,
 }
 
 impl Statement {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Scan,
         Self::Locations,
+        Self::Statuses,
         Self::Images,
         Self::Living,
         Self::Census,
         Self::Waiting,
         Self::Record,
         Self::Rehearse,
+        Self::Claim,
+        Self::Release,
     ];
 
     /// The word for people and machines.
@@ -179,12 +191,15 @@ impl Statement {
         match self {
             Self::Scan => "scan",
             Self::Locations => "locations",
+            Self::Statuses => "statuses",
             Self::Images => "images",
             Self::Living => "living",
             Self::Census => "census",
             Self::Waiting => "waiting",
             Self::Record => "record",
             Self::Rehearse => "rehearse",
+            Self::Claim => "claim",
+            Self::Release => "release",
         }
     }
 }

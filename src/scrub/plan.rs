@@ -234,7 +234,7 @@ pub(super) fn began(horizon: Horizon) -> DateTime<Utc> {
 /// Whether a row is pending and its time has come.
 fn due(row: &LocationRow, horizon: Horizon) -> Result<(), Keep> {
     if !is_pending(&row.status) {
-        return Err(Keep::because(Reason::Changed, format!("its status is {} now", row.status)));
+        return Err(changed(&row.status));
     }
     let Some(image) = &row.image else {
         return Err(Keep::because(Reason::Orphaned, format!("image {} has no row in images", row.image_id)));
@@ -259,6 +259,11 @@ fn due(row: &LocationRow, horizon: Horizon) -> Result<(), Keep> {
         return Err(Keep::plain(Reason::NotDue));
     }
     Ok(())
+}
+
+/// Why a location stays that is not pending any more.
+pub(super) fn changed(status: &str) -> Keep {
+    Keep::because(Reason::Changed, format!("its status is {status} now"))
 }
 
 /// Decrypts, parses and routes. The store's index comes along where the row got that far.

@@ -183,10 +183,7 @@ impl<'a> Recorder<'a> {
             _ if overtaken => Ended::Overtaken,
             End::Gone(outcome) => Ended::Finished(*outcome),
             End::Kept(keep) => Ended::Kept(keep),
-            End::Elsewhere => {
-                self.report.recorded_elsewhere += 1;
-                Ended::Overtaken
-            }
+            End::Elsewhere => Ended::Elsewhere,
         };
         let seen = SettledLocation { which, store: Some(store), bytes: *bytes, due_at: *due_at, at, end, standing };
         match end {
@@ -201,6 +198,10 @@ impl<'a> Recorder<'a> {
             Ended::Kept(keep) => {
                 self.report.kept.add(Some(store), keep, *bytes, which, standing);
                 log_kept(&self.report.kept, &seen);
+            }
+            Ended::Elsewhere => {
+                self.memory.gone(location);
+                self.report.recorded_elsewhere += 1;
             }
             Ended::Overtaken => {}
         }

@@ -29,7 +29,7 @@ pub(super) async fn timed<T>(
     let begun = Instant::now();
     let answer = call.await;
     match &answer {
-        Err(away @ (CatalogError::Unreachable(_) | CatalogError::Deadline { .. })) => observer.database_away(away),
+        Err(away) if away.is_away() => observer.database_away(away),
         _ => observer.database_answered(statement, begun.elapsed()),
     }
     answer
@@ -43,6 +43,10 @@ impl Catalog for Watched<'_> {
 
     async fn locations(&self, ids: &[LocationId]) -> Result<Vec<Result<LocationRow, BrokenRow>>, CatalogError> {
         timed(self.observer, Statement::Locations, self.catalog.locations(ids)).await
+    }
+
+    async fn statuses(&self, ids: &[LocationId]) -> Result<Vec<(LocationId, ImageId, String)>, CatalogError> {
+        timed(self.observer, Statement::Statuses, self.catalog.statuses(ids)).await
     }
 
     async fn images(&self, ids: &[ImageId]) -> Result<Vec<(ImageRow, bool)>, CatalogError> {

@@ -1,6 +1,7 @@
 //! A cycle with stores that misbehave: they hang, lie, fail, or change the database while they delete.
 
 mod retry;
+mod sharing;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,7 +113,7 @@ pub fn fill(site: &Site, stores: &[(&str, usize)]) {
         for number in 0..*count {
             let id = format!("{store}{number}");
             let image = Image::pending(&id, HOUR * 2, &[&format!("rbd://{id}")]);
-            sql += &image.with_meta_data(Some(&format!(r#"{{"store": "{store}"}}"#))).sql(Engine::Sqlite);
+            sql += &image.with_meta_data(Some(&format!(r#"{{"store": "{store}"}}"#))).sql(site.database.engine);
         }
     }
     site.database.execute(&sql);
@@ -148,6 +149,7 @@ pub fn watched_cycle(
         let settings = Settings { grace, limits, guards, pool, patience, look_lasts, ..Settings::of(&config, false) };
         let scrubber = Scrubber {
             coordination: Coordination::Alone,
+            lock_file: None,
             ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             stores: Stores::new(true, stores),
             keys: Keyring::empty(),

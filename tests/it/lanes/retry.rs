@@ -65,6 +65,7 @@ impl Daemon {
         let stores = stores.iter().map(|store| -> Arc<dyn Store> { Arc::<Fake>::clone(store) }).collect();
         let scrubber = Scrubber {
             coordination: Coordination::Alone,
+            lock_file: None,
             ledger: runtime.block_on(catalog::open(&config.database, Duration::from_secs(20))).unwrap(),
             stores: Stores::new(true, stores),
             keys: Keyring::empty(),
@@ -465,7 +466,7 @@ fn fill_more(site: &Site, store: &str, count: usize) {
     for number in 0..count {
         let id = format!("{store}-{there}-{number}");
         let image = Image::pending(&id, HOUR * 2, &[&format!("rbd://{id}")]);
-        sql += &image.with_meta_data(Some(&format!(r#"{{"store": "{store}"}}"#))).sql(Engine::Sqlite);
+        sql += &image.with_meta_data(Some(&format!(r#"{{"store": "{store}"}}"#))).sql(site.database.engine);
     }
     site.database.execute(&sql);
 }
