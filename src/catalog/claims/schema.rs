@@ -68,8 +68,13 @@ pub(in crate::catalog) const POSTGRES: [&str; 2] = [
 
 impl<D: Dialect> SqlCatalog<D> {
     /// Makes the tables where they are not, and sees that this program may work with them.
+    /// All of it is repeated: on Galera each of its statements may lose against another node's.
     pub(super) async fn prepare_tables(&self) -> Result<(), CatalogError> {
-        retry_conflicts(|| self.make_tables()).await?;
+        retry_conflicts(|| self.try_prepare_tables()).await
+    }
+
+    async fn try_prepare_tables(&self) -> Result<(), CatalogError> {
+        self.make_tables().await?;
         if self.version().await?.is_none() {
             let (insert, rest) = D::INSERT_ABSENT;
             self.run("write the version", &format!("{insert} scrubber_schema (version) VALUES ({VERSION}){rest}"))
