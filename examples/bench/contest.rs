@@ -1,23 +1,25 @@
 //! `--mode scrub`: the floor, this scrubber and a peer do the same work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::Bench;
 use crate::cloud::{After, Counts};
 use crate::database::Statements;
 use crate::files;
 use crate::fill::{Detail, fill};
 use crate::measure::{self, Usage, median};
 use crate::table::{note, print, say};
+use crate::{Bench, Coordination};
 
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contestant {
     Floor,
     Scrubber,
+    /// The same, sharing its work by claims, with nobody to share it with.
+    Claiming,
     Peer,
 }
 
@@ -34,6 +36,7 @@ type Standing = Result<(Usage, Option<Statements>)>;
 pub async fn run(bench: &Bench<'_>) -> Result<()> {
     bench.write_file_config()?;
     let mut contestants = vec![Contestant::Floor, Contestant::Scrubber];
+    contestants.extend((bench.args.coordination == Coordination::Database).then_some(Contestant::Claiming));
     contestants.extend(bench.args.peer.as_ref().map(|_| Contestant::Peer));
     let mut results: Vec<Result<Vec<Round>>> = contestants.iter().map(|_| Ok(Vec::new())).collect();
     for run in 1..=bench.args.runs {
@@ -76,6 +79,7 @@ impl Contestant {
         match self {
             Self::Floor => "the floor",
             Self::Scrubber => "glance-scrubber",
+            Self::Claiming => "by claims",
             Self::Peer => "the peer",
         }
     }
@@ -91,6 +95,7 @@ impl Contestant {
                 floor
             }
             Self::Scrubber => bench.scrubber(),
+            Self::Claiming => bench.scrubber_with(&bench.claims_config_file()),
             Self::Peer => bench.peer()?,
         })
     }
@@ -99,8 +104,12 @@ impl Contestant {
 impl Bench<'_> {
     /// This scrubber, once.
     pub fn scrubber(&self) -> Command {
+        self.scrubber_with(&self.config_file())
+    }
+
+    fn scrubber_with(&self, config: &Path) -> Command {
         let mut scrubber = Command::new(&self.binary);
-        scrubber.arg("--once").arg("--config-file").arg(self.config_file());
+        scrubber.arg("--once").arg("--config-file").arg(config);
         scrubber
     }
 
@@ -116,11 +125,18 @@ impl Bench<'_> {
         self.home.join("glance-scrubber.conf")
     }
 
+    /// The config file with coordination by claims.
+    pub fn claims_config_file(&self) -> PathBuf {
+        self.home.join("by-claims.conf")
+    }
+
     pub fn write_file_config(&self) -> Result<()> {
         self.write_config(&format!(
             "[glance_store]\nstores = file\ndefault_store = file\nfilesystem_store_datadir = {}\n",
             self.data.display()
-        ))
+        ))?;
+        let plain = std::fs::read_to_string(self.config_file())?;
+        Ok(std::fs::write(self.claims_config_file(), plain + "[scrubber]\ncoordination = database\n")?)
     }
 
     /// A config that every version of Glance's scrubber reads too, with `rest` behind it. Its directory is ours alone: the
@@ -170,6 +186,9 @@ fn report(due: u64, contestants: &[Contestant], standings: Vec<Standing>) -> Res
     let scrubber = wall(Contestant::Scrubber);
     if let (Some(scrubber), Some(floor)) = (scrubber, floor) {
         say(&format!("glance-scrubber takes {:.2} times the floor's time", scrubber / floor))?;
+    }
+    if let (Some(scrubber), Some(claiming)) = (scrubber, wall(Contestant::Claiming)) {
+        say(&format!("by claims it takes {:.2} times as long", claiming / scrubber))?;
     }
     if let (Some(scrubber), Some(peer)) = (scrubber, wall(Contestant::Peer)) {
         say(&format!("glance-scrubber does {:.1} times the peer's images/s", peer / scrubber))?;

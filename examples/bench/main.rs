@@ -20,6 +20,7 @@ mod fill;
 mod floor;
 mod measure;
 mod rbd;
+mod sharing;
 mod table;
 mod watch;
 
@@ -55,6 +56,9 @@ struct Args {
     /// Another scrubber to compare with: a shell command, run with --config-file FILE behind it
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
+    /// With `database`, this scrubber takes part once more, sharing its work by claims (scrub with --store file)
+    #[arg(long, value_enum, default_value_t = Coordination::None)]
+    coordination: Coordination,
     /// What is measured
     #[arg(long, value_enum, default_value_t = Mode::Scrub)]
     mode: Mode,
@@ -69,6 +73,14 @@ struct Args {
     be_the_floor: bool,
     #[command(flatten)]
     rbd: rbd::Args,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Coordination {
+    /// As if this were the only scrubber
+    None,
+    /// By claims in the database
+    Database,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +101,8 @@ enum Mode {
     Idle,
     /// N pending images, none of which is due
     Pending,
+    /// N due images in a store that takes 50 ms for each: two scrubbers that share them, against one
+    Sharing,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -111,6 +125,7 @@ async fn main() -> Result<()> {
     let result = match (args.store, args.mode) {
         (Store::Rbd, _) => rbd::run(&bench).await,
         (Store::File, Mode::Scrub) => contest::run(&bench).await,
+        (Store::File, Mode::Sharing) => sharing::run(&bench).await,
         (Store::File, Mode::DryRun | Mode::Idle | Mode::Pending) => watch::run(&bench).await,
     };
     // Also after a failure: the next run wants it empty.
@@ -134,7 +149,7 @@ fn counts(args: &Args) -> Result<Counts> {
     ensure!(images > 0 && due <= images, "--images must be at least 1, and --due not more than it");
     let none = Counts { due: 0, waiting: 0, gone: 0, living: (images / 10).max(1) };
     Ok(match args.mode {
-        Mode::Scrub | Mode::DryRun => Counts { due, waiting: images - due, ..none },
+        Mode::Scrub | Mode::DryRun | Mode::Sharing => Counts { due, waiting: images - due, ..none },
         Mode::Idle => Counts { gone: images, ..none },
         Mode::Pending => Counts { waiting: images, ..none },
     })

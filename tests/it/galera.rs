@@ -3,6 +3,7 @@
 
 mod claims;
 mod nodes;
+mod restore;
 mod scrub;
 mod strict;
 
