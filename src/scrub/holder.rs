@@ -26,6 +26,9 @@ use crate::config::{ScrubberConfig, Sharing};
 /// Leases are renewed when this part of them has passed, so that two renewals may fail before one runs out.
 const RENEWED_AFTER: u32 = 3;
 
+/// The least time between two renewals.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How the claims of a config are to be held.
 #[derive(Debug, Clone, Copy)]
 pub struct Leases {
@@ -43,6 +46,12 @@ impl Leases {
             Sharing::Alone { .. } => Duration::MAX,
         };
         Self { length, longest_call: config.longest_call }
+    }
+
+    /// How long a lease lasts before it is renewed; less where a call would else have to ask for it most of the time.
+    fn renewed_after(self) -> Duration {
+        let spare = self.length.saturating_sub(self.longest_call);
+        (self.length / RENEWED_AFTER).min(spare / 2).max(LEAST_INTERVAL)
     }
 }
 
@@ -147,7 +156,7 @@ impl<'a> Holder<'a> {
             return std::future::pending().await;
         }
         loop {
-            tokio::time::sleep(self.leases.length / RENEWED_AFTER).await;
+            tokio::time::sleep(self.leases.renewed_after()).await;
             let held: Vec<_> = self.lock().keys().copied().collect();
             for page in held.chunks(PAGE) {
                 if let Err(error) = self.renew(page).await {

@@ -355,7 +355,7 @@ fn without_coordination_there_is_no_table_and_with_it_an_empty_one() {
         let site = Site::new(engine);
         Image::active("living", &[&site.file("living")]).insert(&site.database);
         Image::pending("gone", HOUR * 2, &[&site.file("gone")]).insert(&site.database);
-        let config = site.config("[scrubber]\nlock_file = {dir}/lock\n");
+        let config = site.config("");
         site.run_with(&config, &["--once"]).expect_code(0);
         let tables = match engine {
             Engine::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name LIKE 'scrubber%'",
@@ -366,7 +366,7 @@ fn without_coordination_there_is_no_table_and_with_it_an_empty_one() {
             Engine::Postgres => "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'scrubber%'",
         };
         assert_eq!(count(&site, tables), 0, "{engine:?}");
-        assert!(!site.has("gone") && site.directory.path().join("lock").exists());
+        assert!(!site.has("gone") && site.lock_file().exists());
 
         Image::pending("later", HOUR * 2, &[&site.file("later")]).insert(&site.database);
         let config = site.config("[scrubber]\ncoordination = database\n");
@@ -382,8 +382,8 @@ fn without_coordination_there_is_no_table_and_with_it_an_empty_one() {
 fn a_lock_file_that_cannot_be_used_is_a_warning() {
     let site = Site::new(Engine::Sqlite);
     Image::active("living", &[&site.file("living")]).insert(&site.database);
-    let config = site.config("[scrubber]\nlock_file = {dir}/missing/lock\n");
-    let run = site.run_with(&config, &["--once"]).expect_code(0);
+    let program = crate::support::binary::Scrubber::new().config_file(&site.config(""));
+    let run = program.env("OS_SCRUBBER__LOCK_FILE", "/nowhere/lock").arg("--once").run().expect_code(0);
     assert_eq!(run.stderr.matches("cannot be used").count(), 1, "{}", run.stderr);
 }
 
@@ -394,8 +394,8 @@ fn a_cycle_waits_for_a_restore_on_its_host() {
     let site = Site::new(Engine::Sqlite);
     Image::active("living", &[&site.file("living")]).insert(&site.database);
     Image::pending("gone", HOUR * 2, &[&site.file("gone")]).insert(&site.database);
-    let config = site.config("[scrubber]\nlock_file = {dir}/lock\n");
-    let restore = HostLock::own(&site.directory.path().join("lock")).unwrap();
+    let config = site.config("");
+    let restore = HostLock::own(&site.lock_file()).unwrap();
     let run = Program::new().config_file(&config).arg("--once").start();
     run.until_stderr("A restore is at work on this host");
     assert!(site.has("gone"));
