@@ -17,6 +17,7 @@ use super::dialect::Dialect;
 use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
 use super::{Batch, Catalog, CatalogError, ImageId, Ledger, LocationId, Recorded};
+use crate::crash::{self, Point};
 
 type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
@@ -47,6 +48,7 @@ impl<D: Dialect> SqlCatalog<D> {
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
+        crash::point(Point::AfterLocationRecord);
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
         let all_locations = locations == batch.gone.len() as u64;
         let all_images = images == batch.images.len() as u64;
@@ -60,8 +62,10 @@ impl<D: Dialect> SqlCatalog<D> {
             // moment are ours, since until this transaction they had a pending location.
             false => self.deleted_of(&mut transaction, &batch.images, Some(now)).await?,
         };
+        crash::point(Point::AfterImageRecord);
         // Killed before this line: nothing is recorded, and the next cycle finds the data `absent`.
         within("commit", self.deadline, transaction.commit()).await?;
+        crash::point(Point::AfterCommit);
         Ok(Recorded { locations, overtaken: Vec::new(), lost: Vec::new(), finished })
     }
 

@@ -27,6 +27,7 @@ use super::report::Example;
 use super::silence::{Heard, Silence};
 use super::survey::PAGE;
 use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
+use crate::crash::{self, Point};
 use crate::store::{Answer, Outcome, Pace, Store};
 
 /// What became of one location.
@@ -207,6 +208,7 @@ impl<'a> Lanes<'a> {
         let read = || self.catalog.locations(portion);
         let rows = patience::retry(self.patience, "read locations again", read).await?;
         let looked_at = Instant::now();
+        crash::point(Point::AfterLook);
         self.tell_vanished(lane, portion, &rows, settled).await;
         let mut calls = VecDeque::new();
         for row in &rows {
@@ -275,7 +277,9 @@ impl<'a> Lanes<'a> {
         let seen = StoreCall { number, store: store.id(), container: &call.container, in_hand: &call.in_hand };
         self.observer.call_began(&seen);
         let begun = Instant::now();
+        crash::point(Point::BeforeCall);
         let answers = store.delete(&call.approved).await;
+        crash::point(Point::AfterDelete);
         self.observer.call_ended(&seen, begun.elapsed());
         Ok((call, answers))
     }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod crash;
 mod daemon;
 mod faults;
 mod golden;

@@ -140,13 +140,6 @@ impl Running {
         });
     }
 
-    /// Returns as soon as `text` stands in stderr, or the run has ended without it.
-    pub fn until_stderr_or_end(&self, text: &str) {
-        self.stderr.until(|so_far, ended| ended || so_far.contains(text)).unwrap_or_else(|so_far| {
-            panic!("{text:?} did not come in {LIMIT:?}; stderr:\n{so_far}");
-        });
-    }
-
     /// Waits for the end.
     pub fn wait(mut self) -> Finished {
         let Ok(status) = self.ended.recv_timeout(LIMIT) else {
