@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, Settlement, Taken, Wanted};
+pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
 pub use connect::{open, open_read_only};
 pub use error::CatalogError;
 pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};

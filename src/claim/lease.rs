@@ -20,7 +20,8 @@ impl Moment {
     }
 }
 
-/// The lease of everything that a holder has claimed, as the holder knows it.
+/// The lease of what a holder claimed or renewed in one statement, as the holder knows it. Of what was claimed later
+/// there is another one: the earlier must not be taken for longer than it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     until: Moment,

@@ -37,8 +37,7 @@ pub struct ScrubberConfig {
     pub file_marker: Option<String>,
     /// Deadline of one call to a store. Default 60 s.
     pub store_deadline: Duration,
-    /// The longest that a call to any configured store takes without a sign of life: `store_deadline`, or what a store
-    /// needs at least.
+    /// The longest that a call to any configured store takes without a sign of life.
     pub longest_call: Duration,
     /// Deadline of one statement to the database. Default 60 s.
     pub database_deadline: Duration,

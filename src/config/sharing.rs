@@ -28,8 +28,13 @@ pub enum Sharing {
 
 /// The longest that a call to any of these stores takes without a sign of life.
 pub(super) fn longest_call(store_deadline: Duration, stores: &StoresConfig) -> Duration {
-    let has_rbd = stores.stores.iter().any(|store| matches!(store.kind, StoreKind::Rbd(_)));
-    if has_rbd { store_deadline.max(LEAST_DEADLINE) } else { store_deadline }
+    let of_store = |kind: &StoreKind| match kind {
+        StoreKind::File(file) => file.timeout.unwrap_or(store_deadline),
+        // Once for the connection, and once for the call itself.
+        StoreKind::Rbd(_) => store_deadline.max(LEAST_DEADLINE).saturating_mul(2),
+        _ => store_deadline,
+    };
+    stores.stores.iter().map(|store| of_store(&store.kind)).max().unwrap_or(store_deadline)
 }
 
 pub(super) fn load(

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{CatalogError, ImageId, LocationId};
-use crate::claim::{Claim, Owner};
+use crate::claim::{Claim, Hold, Owner};
 
 /// A location that is to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub struct ClaimRow {
     pub location: LocationId,
     /// Its image.
     pub image: ImageId,
-    /// Who works on it, lapsed or not.
-    pub claim: Option<Claim>,
+    /// Who works on it, and until when it rests.
+    pub hold: Hold,
     /// How it failed so far.
     pub failed: Option<FailedAttempt>,
 }
@@ -60,6 +60,8 @@ pub enum Taken {
     Granted(Option<FailedAttempt>),
     /// Somebody else works on it.
     Held(Claim),
+    /// For a restore: nobody works on it, but a call that nobody waits for may still take effect until then.
+    Rests(DateTime<Utc>),
     /// Its next try is still to come: another scrubber tried it since this cycle was planned.
     Waits(FailedAttempt),
 }
@@ -69,9 +71,22 @@ pub enum Taken {
 pub struct Settlement {
     /// Who holds the claims. Rows that are not the owner's any more are left as they are.
     pub owner: Owner,
-    /// Locations that stay pending, and how they failed; `None` for those that were claimed and not tried, which keep
-    /// what was known of them.
-    pub kept: Vec<(Wanted, Option<FailedAttempt>)>,
+    /// How long a claim lasts: what was not answered rests for as long.
+    pub lease: Duration,
+    /// Locations that stay pending.
+    pub kept: Vec<KeptClaim>,
+}
+
+/// A location that was claimed and stays pending.
+#[derive(Debug, Clone)]
+pub struct KeptClaim {
+    /// Which.
+    pub wanted: Wanted,
+    /// How it failed; `None` for one that was claimed and not tried, which keeps what was known of it.
+    pub failed: Option<FailedAttempt>,
+    /// Its store was called and gave no answer (`unavailable`): the call may still take effect, so it rests
+    /// ([`crate::claim::release`]). Its row stays in the table until that is over.
+    pub unanswered: bool,
 }
 
 /// The table of claims.
