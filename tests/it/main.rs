@@ -13,4 +13,5 @@ mod probe;
 mod rbd;
 mod real_glance;
 mod scrub_once;
+mod soak;
 mod support;
