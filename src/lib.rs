@@ -13,5 +13,6 @@ mod daemon;
 pub mod exit;
 pub mod location;
 pub mod observe;
+pub mod restore;
 pub mod scrub;
 pub mod store;

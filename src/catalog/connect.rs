@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::dialect::{MysqlDialect, PostgresDialect, SqliteDialect};
 use super::error::within;
 use super::sql::SqlCatalog;
-use super::{Catalog, CatalogError, Ledger};
+use super::{Catalog, CatalogError, Ledger, RestoreLedger, WholeImages};
 use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
 
 /// How long a connection may take where the URL has no `connect_timeout`: PyMySQL's default. libpq would wait for ever.
@@ -39,10 +39,33 @@ pub async fn open_read_only(config: &DatabaseConfig, deadline: Duration) -> Resu
 /// # Errors
 /// Says what is missing; see [`CatalogError`].
 pub async fn open(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadWrite).await?)
+}
+
+/// Connects for looking at deleted images, for reading only.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_show(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn WholeImages>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
+}
+
+/// Connects for bringing images back.
+///
+/// # Errors
+/// Says what is missing; see [`CatalogError`].
+pub async fn open_to_restore(
+    config: &DatabaseConfig,
+    deadline: Duration,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     connect(config, deadline, Access::ReadWrite).await
 }
 
-async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn connect(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     match &config.url {
         DatabaseUrl::Sqlite { .. } => sqlite(config, deadline, access).await,
         DatabaseUrl::Mysql(server) => mysql(config, server, deadline, access).await,
@@ -50,7 +73,11 @@ async fn connect(config: &DatabaseConfig, deadline: Duration, access: Access) ->
     }
 }
 
-async fn sqlite(config: &DatabaseConfig, deadline: Duration, access: Access) -> Result<Arc<dyn Ledger>, CatalogError> {
+async fn sqlite(
+    config: &DatabaseConfig,
+    deadline: Duration,
+    access: Access,
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
@@ -90,7 +117,7 @@ async fn mysql(
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = MySqlConnectOptions::new()
         .database(&server.database)
         // Glance's own connections leave these alone; `mysql_sql_mode` below is all that is set.
@@ -164,7 +191,7 @@ async fn postgres(
     server: &ServerUrl,
     deadline: Duration,
     access: Access,
-) -> Result<Arc<dyn Ledger>, CatalogError> {
+) -> Result<Arc<dyn RestoreLedger>, CatalogError> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&server.database)
         .application_name("glance-scrubber")

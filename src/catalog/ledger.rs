@@ -19,7 +19,7 @@ use super::sql::{SqlCatalog, push_ids, push_texts};
 use super::{Batch, Catalog, CatalogError, ImageId, Ledger, LocationId, Recorded};
 use crate::crash::{self, Point};
 
-type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
 
 #[async_trait]
@@ -94,7 +94,7 @@ impl<D: Dialect> SqlCatalog<D> {
         within("roll back", self.deadline, transaction.rollback()).await
     }
 
-    async fn begin(&self) -> Result<Tx<D>, CatalogError> {
+    pub(super) async fn begin(&self) -> Result<Tx<D>, CatalogError> {
         within("begin", self.deadline, self.pool.begin()).await
     }
 

@@ -11,6 +11,7 @@ mod connect;
 mod dialect;
 mod error;
 mod ledger;
+mod restore;
 mod rows;
 mod sql;
 
@@ -20,8 +21,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
-pub use connect::{open, open_read_only};
+pub use connect::{open, open_read_only, open_to_restore, open_to_show};
 pub use error::CatalogError;
+pub use restore::{Child, ImageRows, Restoration, RestoreLedger, Restored, WholeImages};
 pub use rows::{BrokenRow, ImageRow, LivingRow, LocationRow, StoredValue};
 pub use sql::SCAN_DEADLINES;
 

@@ -32,7 +32,7 @@ impl<D: Dialect> SqlCatalog<D> {
     }
 
     /// Runs a query and hands each row to `visit`, within a deadline for each row.
-    async fn each_row(
+    pub(super) async fn each_row(
         &self,
         what: &'static str,
         deadline: Duration,

@@ -11,7 +11,7 @@ use crate::observe::output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "glance-scrubber", disable_version_flag = true, infer_long_args = true, args_override_self = true)]
 #[command(after_help = "Exit codes: 0 clean, 1 unexpected, 2 usage, 3 something stays pending after a failure, \
-                        4 a guard refused, 5 configuration, 6 database, 75 another daemon has the pid file, 130/143 \
+                        4 a guard refused, 5 configuration, 6 database, 7 a restore was refused, 75 another daemon has the pid file, 130/143 \
                         interrupted.")]
 pub(super) struct Args {
     /// Read this configuration file at this point of the command line (may be repeated)
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
     /// With --dry-run: also ask the stores what deleting would meet and free; change nothing
     // Both rules: clap does not ask for --dry-run where it would conflict with what is there, and that would scrub.
-    #[arg(long, requires = "dry_run", conflicts_with_all = ["once", "check", "daemon", "restore"])]
+    #[arg(long, requires = "dry_run", conflicts_with_all = ["once", "check", "daemon", "restore", "repair_restored"])]
     pub probe: bool,
 
     /// Look at the configuration, the database and every store, and explain each fault; change nothing
@@ -44,20 +44,25 @@ pub(super) struct Args {
     pub daemon: bool,
 
     /// Run as a long-running process in the background; ends when that is ready, or with its exit code
-    #[arg(long, conflicts_with_all = ["once", "check", "dry_run", "restore", "nodaemon"])]
+    #[arg(long, conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "nodaemon"])]
     pub detach: bool,
 
     /// Lock this file for as long as the daemon lives, and write its pid into it
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["once", "check", "dry_run", "restore", "nodaemon"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "nodaemon"])]
     pub pid_file: Option<PathBuf>,
 
     /// The inverse of --daemon
     #[arg(long, conflicts_with = "daemon")]
     pub nodaemon: bool,
 
-    /// Restore the image with this id to active
-    #[arg(long, value_name = "IMAGE_ID", group = "action")]
+    /// Bring back the deleted image with this id, as long as its data is there (or show that, in a dry run)
+    // Not of the group, since --dry-run goes with it.
+    #[arg(long, value_name = "IMAGE_ID", conflicts_with_all = ["once", "check", "daemon"])]
     pub restore: Option<String>,
+
+    /// Bring back the rest of all images that Glance's own scrubber restored in part (or show that, in a dry run)
+    #[arg(long, conflicts_with_all = ["once", "check", "daemon", "restore"])]
+    pub repair_restored: bool,
 
     /// Scrub although the database shows no image that is not deleted
     #[arg(long)]
@@ -169,7 +174,11 @@ impl Args {
         let mut overrides = Vec::new();
         let flags = [
             ("debug", self.debug, self.nodebug),
-            ("daemon", self.daemon || self.detach, self.nodaemon || self.once || self.dry_run || self.check),
+            (
+                "daemon",
+                self.daemon || self.detach,
+                self.nodaemon || self.once || self.dry_run || self.check || self.repair_restored,
+            ),
             ("use_syslog", self.use_syslog, self.nouse_syslog),
             ("use_journal", self.use_journal, self.nouse_journal),
             ("use_json", self.use_json, self.nouse_json),

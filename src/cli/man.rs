@@ -59,6 +59,11 @@ fn exit_status(page: &mut Roff) {
             Exit::Database,
             "The database cannot be reached or used. A daemon ends so at its start only, when waiting would not help.",
         ),
+        (
+            Exit::RestoreRefused,
+            "A restore was refused, and nothing was changed; the reason was said. With --repair-restored: of at least one \
+             image. With --dry-run: it would be.",
+        ),
         (Exit::Locked, "Another daemon has the lock of the pid file; nothing was done."),
         (
             Exit::Interrupted,

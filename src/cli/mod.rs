@@ -1,4 +1,4 @@
-//! Arguments in, exit code out: everything between is a [`crate::config::Config`] and one of four actions.
+//! Arguments in, exit code out: everything between is a [`crate::config::Config`] and one of five actions.
 //!
 //! Errors end here: each is said once, in a sentence that names what to do. Rejected: deciding by exit status alone
 //! in the library (a daemon must survive what ends a single run).
@@ -9,6 +9,7 @@ pub mod dry_run;
 mod man;
 pub mod once;
 mod progress;
+pub mod restore;
 mod summary;
 
 use std::io::Write;
@@ -80,13 +81,7 @@ fn prepare(args: &Args) -> Result<Prepared, (Exit, String)> {
     }
     let invocation = Invocation::from_process(args.sources(), args.overrides());
     let config = load(&invocation).map_err(|errors| (Exit::Config, errors.to_string()))?;
-    if config.restore.is_some() {
-        // A `restore =` left behind in a file counts too: scrubbing instead would be the opposite of what was asked.
-        return Err((
-            Exit::Usage,
-            "this version cannot restore images; remove --restore, or restore = in a file".to_owned(),
-        ));
-    }
+    restore_is_possible(args, &config)?;
     if config.daemon && (args.allow_empty || args.format.is_some()) {
         let words = "--allow-empty and --format are for a single run; add --once, or leave them out";
         return Err((Exit::Usage, words.to_owned()));
@@ -105,18 +100,45 @@ fn prepare(args: &Args) -> Result<Prepared, (Exit, String)> {
     Ok(Prepared { invocation, config, terminal })
 }
 
+/// A `restore =` left behind in a file counts too: scrubbing instead would be the opposite of what was asked.
+fn restore_is_possible(args: &Args, config: &Config) -> Result<(), (Exit, String)> {
+    let Some(id) = &config.restore else { return Ok(()) };
+    let words = if id.trim().is_empty() {
+        "restore = in a file or the environment is empty, and needs an image id; nothing was done".to_owned()
+    } else if config.daemon {
+        "The restore and daemon options should not be set together. Please use either of them in one request."
+            .to_owned()
+    } else if args.once || args.repair_restored {
+        let option = if args.once { "--once" } else { "--repair-restored" };
+        format!("{option} was given, and restore = in a file or the environment; leave out one of them")
+    } else {
+        return Ok(());
+    };
+    Err((Exit::Usage, words))
+}
+
 fn run(args: &Args, prepared: &Prepared) -> Exit {
     let Prepared { config, terminal, .. } = prepared;
     in_runtime(async {
-        if args.dry_run {
+        if args.check {
+            check::run(config, args.format.unwrap_or_default()).await
+        } else if let Some(wanted) = wanted_back(args, config) {
+            restore::run(config, restore::Request { wanted, dry_run: args.dry_run, format: args.format }).await
+        } else if args.dry_run {
             let (allow_empty, probe, format) = (args.allow_empty, args.probe, args.format.unwrap_or_default());
             dry_run::run(config, dry_run::Wanted { allow_empty, probe, format }).await
-        } else if args.check {
-            check::run(config, args.format.unwrap_or_default()).await
         } else {
             once::run(config, args.allow_empty, args.format, terminal).await
         }
     })
+}
+
+/// What is to be brought back, if anything is.
+fn wanted_back(args: &Args, config: &Config) -> Option<restore::Wanted> {
+    if args.repair_restored {
+        return Some(restore::Wanted::HalfRestored);
+    }
+    config.restore.clone().map(restore::Wanted::Image)
 }
 
 /// Everything that has to happen before there is a runtime, and then the daemon.

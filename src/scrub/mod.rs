@@ -39,7 +39,7 @@ pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
 pub use memory::{BreakerState, Memory};
 pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
-pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon};
+pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon, resolve};
 pub use probe::Prober;
 pub use pulse::{Pulse, UnderWay};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};

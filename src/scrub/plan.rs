@@ -257,7 +257,10 @@ fn due(row: &LocationRow, horizon: Horizon) -> Result<(), Keep> {
 }
 
 /// Decrypts, parses and routes. The store's index comes along where the row got that far.
-pub(super) fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
+///
+/// # Errors
+/// Why the location leads nowhere.
+pub fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
     let location = location::open(row.value.expose(), &row.image_id.0, policy.keys).map_err(|e| (e.into(), None))?;
     let store = policy.stores.route(&location, row.meta_data.as_deref()).map_err(|answer| (answer.into(), None))?;
     let target = policy.stores.all()[store].locate(&location).map_err(|answer| (answer.into(), Some(store)))?;

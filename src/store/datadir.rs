@@ -144,6 +144,9 @@ impl OpenDir<'_> {
             Ok((file, allowed)) => Probed {
                 answer: allowed.err().map(|error| self.refusal(below, error)),
                 stored: u64::try_from(file.st_blocks).ok().map(|blocks| blocks.saturating_mul(STAT_BLOCK)),
+                // Of a symbolic link it would be the link's own.
+                length: u64::try_from(file.st_size).ok().filter(|_| FileType::from_raw_mode(file.st_mode).is_file()),
+                missing: None,
             },
             Err(Errno::NOENT) => self.answer_for_missing().into(),
             Err(error) => self.refusal(below, error).into(),

@@ -132,14 +132,19 @@ pub struct Target {
 pub struct Probed {
     /// What deleting would end in, where that is not plainly `deleted`. `None` also where the store cannot tell.
     pub answer: Option<Answer>,
-    /// Bytes that the data takes in the backend, where the backend knows.
+    /// Bytes that the data takes in the backend, where the backend knows. Something of it is there then.
     pub stored: Option<u64>,
+    /// Bytes that a reader of it would get, where a look tells for certain. (An image in Ceph may well be larger than what
+    /// Glance wrote to it.)
+    pub length: Option<u64>,
+    /// What it lacks although something of it is there, in words: a delete had begun.
+    pub missing: Option<String>,
 }
 
 impl From<Answer> for Probed {
     /// What is known of data that a store cannot get at.
     fn from(answer: Answer) -> Self {
-        Self { answer: Some(answer), stored: None }
+        Self { answer: Some(answer), ..Self::default() }
     }
 }
 

@@ -12,6 +12,7 @@ mod observe;
 mod probe;
 mod rbd;
 mod real_glance;
+mod restore;
 mod scrub_once;
 mod soak;
 mod support;

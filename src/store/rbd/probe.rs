@@ -15,7 +15,7 @@ impl RbdStore {
     pub(super) async fn probe_one(&self, location: &Location) -> Probed {
         match self.try_probe(location).await {
             Ok(probed) => probed,
-            Err(answer) => Probed { answer: Some(answer), stored: None },
+            Err(answer) => answer.into(),
         }
     }
 
@@ -39,14 +39,30 @@ fn probe(pool: &Pool, address: &Address, policy: InUse) -> Result<Probed, CallEr
                 Whereabouts::Gone => Answer::plain(Outcome::Absent),
                 Whereabouts::NoPool => no_pool(address),
             };
-            return Ok(Probed { answer: Some(answer), stored: None });
+            return Ok(answer.into());
         }
         Err(error) => return Err(error),
     };
     // Opened read-only, nobody watches it on our behalf.
     let look = look::look(&image, address.snapshot.as_deref(), 0)?;
     let answer = expected(&look, &image, address.snapshot.as_deref(), policy);
-    Ok(Probed { answer, stored: stored(&image) })
+    let missing = address.snapshot.as_deref().and_then(|snapshot| missing(&look, &image, address, snapshot));
+    Ok(Probed { answer, stored: stored(&image), missing, ..Probed::default() })
+}
+
+/// Whether a delete has begun with the image: it takes off the protection of Glance's snapshot, then the snapshot, before
+/// it comes to the data.
+fn missing(look: &Look, image: &Image<'_>, address: &Address, snapshot: &str) -> Option<String> {
+    if !look.has_snapshot {
+        return Some(format!("{address} has no snapshot {snapshot} any more"));
+    }
+    // One that cannot be asked about is taken for sound: unprotecting it would fail as well.
+    let is_protected = image.is_protected(snapshot).unwrap_or(true);
+    (!is_protected).then(|| {
+        format!(
+            "the snapshot {snapshot} of {address} is not protected any more (rbd snap protect {address}@{snapshot})"
+        )
+    })
 }
 
 /// What deleting would end in, as far as a look can tell.

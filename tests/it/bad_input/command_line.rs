@@ -93,13 +93,6 @@ fn an_empty_restore_scrubs_nothing() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused() {
-    let site = site_on(Engine::Sqlite);
-    assert_refused(&site.run(&["--restore", "due"]), 2, &["cannot restore"]);
-    assert_untouched(&site);
-}
-
-#[test]
 fn a_daemon_that_cannot_have_its_pid_file_does_not_start() {
     let site = site_on(Engine::Sqlite);
     for daemon in ["--daemon", "-D", "--daem", "--detach"] {

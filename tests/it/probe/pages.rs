@@ -186,7 +186,8 @@ fn a_list_keeps_its_order_and_a_store_its_pace() {
     let site = Site::new(Engine::Sqlite);
     let stores: Vec<_> = (0..2 * PAGE + 200).map(|number| ["a", "b"][number * number % 3]).collect();
     fill(&site, &stores);
-    let told = |uri: &str| Probed { answer: None, stored: Some(uri[6..uri.len() - 1].parse().unwrap()) };
+    let told =
+        |uri: &str| Probed { answer: None, stored: Some(uri[6..uri.len() - 1].parse().unwrap()), ..Probed::default() };
     let (a, b) = (Arc::new(Fake::new("a", told)), Arc::new(Fake::new("b", told)));
     let entries = list(&site, vec![a.clone(), b.clone()], None);
     let numbers: Vec<_> = entries.iter().map(|entry| entry.image_id.as_ref().unwrap().0.clone()).collect();

@@ -37,6 +37,14 @@ impl Snapshot {
         }
     }
 
+    /// Sets a column of the rows of `table` that `wanted` picks to NULL.
+    pub fn clear(&mut self, table: &str, wanted: impl Fn(&Cells) -> bool, column: &str) {
+        for (_, row) in self.rows.iter_mut().filter(|(of, row)| *of == table && wanted(&Cells(row))) {
+            let cell = row.iter_mut().find(|(name, _)| name == column);
+            cell.unwrap_or_else(|| panic!("{table} has no {column}")).1 = None;
+        }
+    }
+
     /// Replaces every time from `start` to `end` by `word`: when exactly is not for a test to say.
     pub fn between(mut self, start: &str, end: &str, word: &str) -> Snapshot {
         let times = self.rows.iter_mut().flat_map(|(_, row)| row).filter(|(name, _)| name.ends_with("_at"));
