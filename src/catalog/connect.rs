@@ -24,6 +24,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 enum Access {
     ReadOnly,
     ReadWrite,
+    /// And a SQLite file that is not there is made: for a database of our own.
+    Own,
 }
 
 /// Connects for reading only: a dry run cannot write, whatever a mistake in the code above might try.
@@ -61,6 +63,19 @@ pub async fn open_to_restore(
     connect(config, deadline, Access::ReadWrite).await
 }
 
+/// Connects for reading only, to a database whose writing side has reads too.
+pub(super) async fn open_read_only_ledger(
+    config: &DatabaseConfig,
+    deadline: Duration,
+) -> Result<Arc<dyn Ledger>, CatalogError> {
+    Ok(connect(config, deadline, Access::ReadOnly).await?)
+}
+
+/// Connects to the database of `[scrubber] state_connection`.
+pub(super) async fn open_state(config: &DatabaseConfig, deadline: Duration) -> Result<Arc<dyn Ledger>, CatalogError> {
+    Ok(connect(config, deadline, Access::Own).await?)
+}
+
 async fn connect(
     config: &DatabaseConfig,
     deadline: Duration,
@@ -81,11 +96,13 @@ async fn sqlite(
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
-    look_at_file(path)?;
+    if access != Access::Own {
+        look_at_file(path)?;
+    }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(access == Access::ReadOnly)
-        .create_if_missing(false)
+        .create_if_missing(access == Access::Own)
         .foreign_keys(true)
         .busy_timeout(*busy_timeout)
         .disable_statement_logging();

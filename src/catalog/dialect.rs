@@ -4,7 +4,7 @@
 //! sqlx can only run on concrete types. Rejected: generic bounds over sqlx's executors (a page of `for<'c>` at each
 //! use), and three copies of each statement (they drift).
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use futures::stream::BoxStream;
 use sqlx::query::Query;
 use sqlx::{Database, MySql, Postgres, QueryBuilder, Row, Sqlite};
@@ -23,6 +23,35 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// What makes a SELECT lock its rows until the transaction ends. SQLite has one lock, and takes it with the first
     /// write; whoever else wrote since the read makes that write fail, and the transaction is repeated.
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+
+    /// What begins a transaction that will write. SQLite would else take the lock with the first write, and fail where
+    /// another wrote since the first read.
+    const BEGIN: &'static str = "BEGIN";
+
+    /// The server's clock in UTC, to the millisecond.
+    const CLOCK: &'static str;
+
+    /// The type of a time in our own tables, to the millisecond.
+    const INSTANT: &'static str;
+
+    /// What follows the type of a text in our own tables that is compared letter by letter.
+    const EXACT_TEXT: &'static str = "";
+
+    /// What follows the columns of our own tables.
+    const TABLE_OPTIONS: &'static str = "";
+
+    /// An integer expression so that it decodes as 64 bits.
+    fn wide(expression: &str) -> String {
+        expression.to_owned()
+    }
+
+    /// What follows an INSERT that leaves rows as they are that are there already.
+    fn or_leave(key: &str) -> String {
+        format!(" ON CONFLICT ({key}) DO NOTHING")
+    }
+
+    /// A time to the millisecond, for our own tables.
+    fn bind_instant(query: &mut QueryBuilder<Self::Db>, at: DateTime<Utc>);
 
     /// A time as this engine's column keeps it.
     fn bind_time(query: &mut QueryBuilder<Self::Db>, at: NaiveDateTime);
@@ -95,6 +124,13 @@ impl Dialect for SqliteDialect {
 
     const LOCATION_ID: &'static str = "l.id";
     const FOR_UPDATE: &'static str = "";
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const CLOCK: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
+    const INSTANT: &'static str = "DATETIME";
+
+    fn bind_instant(query: &mut QueryBuilder<Sqlite>, at: DateTime<Utc>) {
+        query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
+    }
 
     fn bind_time(query: &mut QueryBuilder<Sqlite>, at: NaiveDateTime) {
         query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.6f").to_string());
@@ -113,6 +149,18 @@ impl Dialect for MysqlDialect {
     plumbing!(MySql);
 
     const LOCATION_ID: &'static str = "l.id";
+    const CLOCK: &'static str = "UTC_TIMESTAMP(3)";
+    const INSTANT: &'static str = "DATETIME(3)";
+    const EXACT_TEXT: &'static str = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+    const TABLE_OPTIONS: &'static str = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
+
+    fn or_leave(key: &str) -> String {
+        format!(" ON DUPLICATE KEY UPDATE {key} = {key}")
+    }
+
+    fn bind_instant(query: &mut QueryBuilder<MySql>, at: DateTime<Utc>) {
+        query.push_bind(at.naive_utc().trunc_subsecs(3));
+    }
 
     /// Whole seconds: MySQL would round a fraction up, into the future; MariaDB cuts it off.
     fn bind_time(query: &mut QueryBuilder<MySql>, at: NaiveDateTime) {
@@ -131,6 +179,16 @@ impl Dialect for PostgresDialect {
     plumbing!(Postgres);
 
     const LOCATION_ID: &'static str = "l.id::bigint";
+    const CLOCK: &'static str = "(clock_timestamp() AT TIME ZONE 'UTC')";
+    const INSTANT: &'static str = "timestamp(3)";
+
+    fn wide(expression: &str) -> String {
+        format!("({expression})::bigint")
+    }
+
+    fn bind_instant(query: &mut QueryBuilder<Postgres>, at: DateTime<Utc>) {
+        query.push_bind(at.naive_utc().trunc_subsecs(3));
+    }
 
     fn bind_time(query: &mut QueryBuilder<Postgres>, at: NaiveDateTime) {
         query.push_bind(at);

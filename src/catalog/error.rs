@@ -36,6 +36,26 @@ pub enum CatalogError {
          not read-only"
     )]
     ReadOnly(String),
+    /// The table of claims is not there and cannot be made, or cannot be written.
+    #[error(
+        "the tables scrubber_locations and scrubber_schema cannot be made or written: {0}; grant CREATE, SELECT, INSERT, \
+         UPDATE and DELETE on them, or make them by the statements in docs/configuration.md"
+    )]
+    NoState(String),
+    /// The table of claims is of a later version of this program.
+    #[error(
+        "the table scrubber_locations has version {found}, and this program knows version {known}; install the same \
+         version on all hosts"
+    )]
+    NewerState {
+        /// The table's.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The second database, of `[scrubber] state_connection`, failed.
+    #[error("of [scrubber] state_connection: {0}")]
+    State(Box<Self>),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]
     Conflict(String),
@@ -55,7 +75,11 @@ pub enum CatalogError {
 impl CatalogError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. })
+        match self {
+            Self::Unreachable(_) | Self::Conflict(_) | Self::Deadline { .. } => true,
+            Self::State(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Rejected: telling our rows from another scrubber's by the time that we wrote (MySQL's columns have whole seconds),
 //! and locking the rows of every batch first (one statement more for a case that is rare).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use sqlx::{Database, QueryBuilder, Transaction};
 use super::dialect::Dialect;
 use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
-use super::{Batch, Catalog, CatalogError, ImageId, Ledger, LocationId, Recorded};
+use super::{Batch, Catalog, CatalogError, Claims, ImageId, Ledger, LocationId, Recorded};
 use crate::crash::{self, Point};
 
 pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
@@ -28,7 +29,8 @@ where
     <D::Db as Database>::Arguments: Send,
 {
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        if batch.gone.is_empty() && batch.images.is_empty() {
+        let settles = batch.settlement.as_ref().is_some_and(|settlement| !settlement.kept.is_empty());
+        if batch.gone.is_empty() && batch.images.is_empty() && !settles {
             return Ok(Recorded::default());
         }
         retry_conflicts(|| self.try_record(batch, now)).await
@@ -41,16 +43,31 @@ where
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog> {
         self
     }
+
+    fn claims(self: Arc<Self>) -> Option<Arc<dyn Claims>> {
+        Some(self)
+    }
 }
 
-impl<D: Dialect> SqlCatalog<D> {
+impl<D: Dialect> SqlCatalog<D>
+where
+    <D::Db as Database>::Arguments: Send,
+{
     /// The usual case: everything in the batch is still ours to record, and three round trips say so.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
+        // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
+        let claimed = match &batch.settlement {
+            Some(settlement) => self.delete_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?,
+            None => batch.gone.len() as u64,
+        };
+        if let Some(settlement) = &batch.settlement {
+            self.release(&mut transaction, settlement).await?;
+        }
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
         crash::point(Point::AfterLocationRecord);
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
-        let all_locations = locations == batch.gone.len() as u64;
+        let all_locations = locations == batch.gone.len() as u64 && claimed == locations;
         let all_images = images == batch.images.len() as u64;
         if !all_locations || (batch.gone.is_empty() && !all_images) {
             within("roll back", self.deadline, transaction.rollback()).await?;
@@ -69,12 +86,24 @@ impl<D: Dialect> SqlCatalog<D> {
         Ok(Recorded { locations, overtaken: Vec::new(), lost: Vec::new(), finished })
     }
 
-    /// Somebody else changed rows of the batch: locks them first, to know for certain whose is what.
+    /// Somebody else changed rows of the batch, or took over its claims: locks them first, to know for certain whose is
+    /// what.
     async fn record_beside_another(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
         let mut transaction = self.begin().await?;
-        let mut gone = Vec::with_capacity(batch.gone.len());
+        let ours = match &batch.settlement {
+            Some(settlement) => {
+                let ours = self.lock_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?;
+                self.delete_own_claims(&mut transaction, &settlement.owner, &ours).await?;
+                self.release(&mut transaction, settlement).await?;
+                ours
+            }
+            None => batch.gone.clone(),
+        };
+        let held: HashSet<_> = ours.iter().collect();
+        let lost = batch.gone.iter().filter(|location| !held.contains(location)).copied().collect();
+        let mut gone = Vec::with_capacity(ours.len());
         let mut overtaken = Vec::new();
-        for (id, status) in self.lock_locations(&mut transaction, &batch.gone).await? {
+        for (id, status) in self.lock_locations(&mut transaction, &ours).await? {
             if status == "pending_delete" { gone.push(id) } else { overtaken.push((id, status)) }
         }
         let images = self.lock_pending_images(&mut transaction, &batch.images).await?;
@@ -82,7 +111,7 @@ impl<D: Dialect> SqlCatalog<D> {
         self.mark_images(&mut transaction, &images, now).await?;
         let finished = self.deleted_of(&mut transaction, &images, None).await?;
         within("commit", self.deadline, transaction.commit()).await?;
-        Ok(Recorded { locations, overtaken, lost: Vec::new(), finished })
+        Ok(Recorded { locations, overtaken, lost, finished })
     }
 
     /// The transaction of [`Ledger::rehearse`], once. The images' statement runs on no row: that it may run at all is

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use claims::{ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
+pub use claims::{
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, claims_to_read, coordinate,
+};
 pub use connect::{open, open_read_only, open_to_restore, open_to_show};
 pub use error::CatalogError;
 pub use restore::{Child, ImageRows, Restoration, RestoreLedger, Restored, WholeImages};
@@ -103,6 +105,9 @@ pub trait Catalog: Send + Sync {
         visit: &mut (dyn for<'r> FnMut(LivingRow) + Send),
     ) -> Result<u64, CatalogError>;
 
+    /// The database's clock, in UTC.
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError>;
+
     /// Counts images.
     async fn census(&self) -> Result<Census, CatalogError>;
 
@@ -150,4 +155,9 @@ pub trait Ledger: Catalog {
 
     /// The same connection seen as the read side.
     fn reader(self: Arc<Self>) -> Arc<dyn Catalog>;
+
+    /// The same connection seen as the table of claims, where it can keep one.
+    fn claims(self: Arc<Self>) -> Option<Arc<dyn Claims>> {
+        None
+    }
 }

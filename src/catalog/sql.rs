@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use sqlx::{Database, Pool, QueryBuilder};
 
+use super::claims::{clock_query, read_clock};
 use super::dialect::Dialect;
 use super::error::within;
 use super::rows::{BrokenRow, ImageRow, LivingRow, LocationRow, image_row, living_row, location_columns, location_row};
@@ -142,6 +143,16 @@ where
         };
         self.each_row("count images", self.deadline * SCAN_DEADLINES, query, visit).await?;
         Ok(Census { living })
+    }
+
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
+        let mut clock = None;
+        let visit = &mut |row: &_| {
+            clock = Some(read_clock::<D>(Some(row)));
+            Ok(())
+        };
+        self.each_row("read the clock", self.deadline, QueryBuilder::new(clock_query::<D>()), visit).await?;
+        clock.unwrap_or_else(|| read_clock::<D>(None))
     }
 
     async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError> {

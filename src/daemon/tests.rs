@@ -56,6 +56,9 @@ struct Quiet {
 
 #[async_trait]
 impl Catalog for Quiet {
+    async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
+        Ok(Utc::now())
+    }
     async fn scan(&self, _: Scope) -> Result<Scan, CatalogError> {
         let cycle = self.cycles.fetch_add(1, Ordering::Relaxed) + 1;
         let (signal, answers) = (self.script)(cycle);

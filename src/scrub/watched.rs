@@ -65,6 +65,10 @@ impl Catalog for Watched<'_> {
         timed(self.observer, Statement::Living, self.catalog.living(horizon, each)).await
     }
 
+    async fn clock(&self) -> Result<chrono::DateTime<chrono::Utc>, CatalogError> {
+        self.catalog.clock().await
+    }
+
     async fn census(&self) -> Result<Census, CatalogError> {
         timed(self.observer, Statement::Census, self.catalog.census()).await
     }

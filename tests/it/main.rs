@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod claims;
 mod crash;
 mod daemon;
 mod faults;

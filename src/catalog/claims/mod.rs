@@ -5,11 +5,19 @@
 //! decision hangs on is also written, so that one of two transactions fails its certification and is repeated.
 //! Times are the database's own. Fails with [`CatalogError`].
 
+mod open;
+mod rows;
+mod schema;
+mod sql;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+
+pub use open::{claims_to_read, coordinate};
+pub(super) use sql::{clock_query, read_clock};
 
 use super::{CatalogError, ImageId, LocationId};
 use crate::claim::{Claim, Hold, Owner};
