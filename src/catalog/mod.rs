@@ -21,7 +21,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{
-    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, claims_to_read, coordinate,
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, coordinate,
+    coordinate_read_only,
 };
 pub use connect::{open, open_read_only, open_to_restore, open_to_show};
 pub use error::CatalogError;
@@ -33,6 +34,13 @@ pub use sql::SCAN_DEADLINES;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct ImageId(pub String);
+
+impl ImageId {
+    /// Of a row whose image cannot be read.
+    pub(crate) const fn unknown() -> Self {
+        Self(String::new())
+    }
+}
 
 /// `image_locations.id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

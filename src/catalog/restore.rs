@@ -196,7 +196,10 @@ where
     }
 }
 
-impl<D: Dialect> SqlCatalog<D> {
+impl<D: Dialect> SqlCatalog<D>
+where
+    <D::Db as Database>::Arguments: Send,
+{
     /// Claims first, then locations, image and the rest: the order in which scrubbers take their locks.
     async fn try_restore(&self, change: &Restoration, now: DateTime<Utc>) -> Result<Restored, CatalogError> {
         let mut transaction = self.begin().await?;
@@ -216,6 +219,9 @@ impl<D: Dialect> SqlCatalog<D> {
         change: &Restoration,
         now: DateTime<Utc>,
     ) -> Result<Option<&'static str>, CatalogError> {
+        if !self.settle_restore(transaction, change).await? {
+            return Ok(Some("the claim on its locations"));
+        }
         if self.restore_locations(transaction, change, now).await? != change.locations.len() as u64 {
             return Ok(Some("its locations"));
         }
@@ -233,6 +239,17 @@ impl<D: Dialect> SqlCatalog<D> {
             }
         }
         Ok(None)
+    }
+
+    /// Releases the claims; false where one of them has been taken over. They are written and not only read, for
+    /// Galera's sake: whoever takes one over at the same moment on another node fails, or we do.
+    async fn settle_restore(&self, transaction: &mut Tx<D>, change: &Restoration) -> Result<bool, CatalogError> {
+        let Some(settlement) = &change.settlement else { return Ok(true) };
+        let kept: Vec<_> = settlement.kept.iter().map(|kept| kept.wanted.location).collect();
+        let gone = self.delete_own_claims(transaction, &settlement.owner, &change.locations).await?;
+        let ours = self.lock_own_claims(transaction, &settlement.owner, &kept).await?;
+        self.release(transaction, settlement).await?;
+        Ok(gone == change.locations.len() as u64 && ours.len() == kept.len())
     }
 
     async fn restore_locations(

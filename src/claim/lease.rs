@@ -1,5 +1,6 @@
 //! How long a holder may still rely on its claims, by a clock of its own.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A point on a clock that nobody sets and that goes on while the host is suspended.
@@ -40,6 +41,49 @@ impl Lease {
     }
 }
 
+/// The lease of one location, renewed by the cycle and asked by whoever is about to touch the data, in any thread.
+#[derive(Debug, Clone, Default)]
+pub struct Tenure(Option<Arc<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    /// `None`: somebody else has it.
+    lease: Mutex<Option<Lease>>,
+    longest: Duration,
+}
+
+impl Tenure {
+    /// For a location that is claimed, and whose call takes `longest` at most. The default is one that needs no claim.
+    pub fn of(lease: Lease, longest: Duration) -> Self {
+        Self(Some(Arc::new(Held { lease: Mutex::new(Some(lease)), longest })))
+    }
+
+    /// The claim was renewed; `None`: it was lost.
+    pub fn renew(&self, lease: Option<Lease>) {
+        if let Some(held) = &self.0 {
+            *held.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
+        }
+    }
+
+    /// Whether a call may begin now: it must end before the lease does. Between this answer and what it permits there is
+    /// always a moment; a process that is stopped in just that one, for longer than two leases, is not noticed.
+    pub fn lets_begin(&self) -> bool {
+        self.0.as_ref().is_none_or(|held| held.covers(held.longest))
+    }
+
+    /// Whether a call that is under way may go on.
+    pub fn lasts(&self) -> bool {
+        self.0.as_ref().is_none_or(|held| held.covers(Duration::ZERO))
+    }
+}
+
+impl Held {
+    fn covers(&self, longest: Duration) -> bool {
+        let lease = *self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        lease.is_some_and(|lease| lease.covers(Moment::now(), longest))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +97,23 @@ mod tests {
         assert!(!lease.covers(at(130), Duration::from_secs(31)));
         assert!(!lease.covers(at(161), Duration::ZERO));
         assert!(!lease.covers(at(130), Duration::MAX), "no overflow");
+    }
+
+    #[test]
+    fn a_tenure_is_as_long_as_its_lease_and_one_without_a_claim_never_ends() {
+        let minute = Duration::from_secs(60);
+        let tenure = Tenure::of(Lease::since(Moment::now(), minute), minute / 2);
+        let other = tenure.clone();
+        assert!(tenure.lets_begin() && tenure.lasts());
+        other.renew(Some(Lease::since(Moment::now(), minute / 4)));
+        assert!(!tenure.lets_begin() && tenure.lasts());
+        other.renew(Some(Lease::since(Moment::now(), Duration::ZERO)));
+        assert!(!tenure.lasts());
+        other.renew(Some(Lease::since(Moment::now(), minute)));
+        assert!(tenure.lets_begin());
+        other.renew(None);
+        assert!(!tenure.lets_begin() && !tenure.lasts());
+        assert!(Tenure::default().lets_begin() && Tenure::default().lasts());
     }
 
     #[test]

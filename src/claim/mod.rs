@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use lease::{Lease, Moment};
+pub use lease::{Lease, Moment, Tenure};
 pub use owner::{Owner, Party};
 
 /// A claim as the table has it.

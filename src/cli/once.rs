@@ -14,8 +14,7 @@ use crate::exit::Exit;
 use crate::observe::audit_log::AuditLog;
 use crate::observe::output::{Format, OutputError};
 use crate::observe::terminal::Terminal;
-use crate::scrub::{self, CycleReport, Memory, Observer, Scrubber, Settings, Several, SystemClock};
-use crate::store;
+use crate::scrub::{CycleReport, Memory, Observer, Scrubber, Several, SystemClock};
 
 /// Scrubs once. SIGINT and SIGTERM end the cycle in order; a second one ends it at once.
 pub async fn run(config: &Config, allow_empty: bool, format: Option<Format>, terminal: &Terminal) -> Exit {
@@ -70,12 +69,13 @@ async fn cycle(
 }
 
 async fn open(config: &Config, allow_empty: bool) -> Result<Scrubber, (Exit, String)> {
-    let keys = scrub::keyring(config).map_err(|error| (Exit::Config, error.to_string()))?;
     let deadline = config.scrubber.database_deadline;
-    let ledger = connect(&config.database, deadline).await.map_err(|error| (Exit::Database, error.to_string()))?;
-    let settings = Settings::of(config, allow_empty);
-    let (stores, memory) = (store::open(config), Arc::new(Memory::default()));
-    Ok(Scrubber { ledger, stores, keys, settings, clock: Box::new(SystemClock), memory })
+    let database = |error: CatalogError| (Exit::Database, error.to_string());
+    let ledger = connect(&config.database, deadline).await.map_err(database)?;
+    let coordination = catalog::coordinate(&config.scrubber.sharing, &ledger, deadline).await.map_err(database)?;
+    let (clock, memory) = (Box::new(SystemClock), Arc::new(Memory::default()));
+    Scrubber::new(config, allow_empty, ledger, coordination, clock, memory)
+        .map_err(|error| (Exit::Config, error.to_string()))
 }
 
 /// Connects as oslo.db does: `max_retries` more tries, `retry_interval` apart, while trying again may help.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{self, CatalogError, WholeImages};
+use crate::catalog::{self, CatalogError, Ledger, RestoreLedger, WholeImages};
 use crate::config::{Config, Sharing};
 use crate::exit::Exit;
 use crate::location::Keyring;
@@ -95,16 +95,22 @@ async fn accounts(config: &Config, request: &Request, stop: &CancellationToken) 
     if request.dry_run {
         let catalog = catalog::open_to_show(&config.database, deadline).await?;
         let policy = policy(config, &keys, &stores);
+        let sharing = &config.scrubber.sharing;
+        let claims = catalog::claims_to_read(sharing, &config.database, deadline).await?;
+        let claims = match (&claims, sharing) {
+            (Some(claims), Sharing::Database { lease, .. }) => Some((claims.as_ref(), *lease)),
+            _ => None,
+        };
         let mut accounts = Vec::new();
         for (id, fate) in ids(catalog.as_ref(), request).await? {
             meet(catalog.as_ref(), &policy, accounts.is_empty()).await?;
-            accounts.push(restore::foresee(catalog.as_ref(), &policy, &id, fate).await?);
+            accounts.push(restore::foresee(catalog.as_ref(), claims, &policy, &id, fate).await?);
         }
         return Ok(accounts);
     }
     let ledger = catalog::open_to_restore(&config.database, deadline).await?;
     let policy = policy(config, &keys, &stores);
-    let keeping = keeping(config);
+    let keeping = keeping(config, &ledger).await?;
     let restorer = Restorer { ledger: Arc::clone(&ledger), policy: &policy, keeping, clock: &SystemClock };
     let mut accounts = Vec::new();
     for (id, fate) in ids(ledger.as_ref(), request).await? {
@@ -125,10 +131,19 @@ async fn meet(catalog: &dyn WholeImages, policy: &Policy<'_>, first: bool) -> Re
     if first { scrub::acquaint(catalog, policy).await } else { Ok(()) }
 }
 
-fn keeping(config: &Config) -> Keeping {
-    match &config.scrubber.sharing {
-        Sharing::Alone { .. } | Sharing::Database { .. } => Keeping::Host,
-    }
+/// How scrubbers are kept away.
+async fn keeping(config: &Config, ledger: &Arc<dyn RestoreLedger>) -> Result<Keeping, CatalogError> {
+    let Sharing::Database { lease, .. } = &config.scrubber.sharing else {
+        tracing::warn!(
+            "With coordination = none a restore does not see scrubbers on other hosts: they must be stopped before it, \
+             or what it brings back may lose its data"
+        );
+        return Ok(Keeping::Host);
+    };
+    let (deadline, ledger) = (config.scrubber.database_deadline, Arc::clone(ledger));
+    let ledger: Arc<dyn Ledger> = ledger;
+    let coordination = catalog::coordinate(&config.scrubber.sharing, &ledger, deadline).await?;
+    Ok(Keeping::Claims { coordination, lease: *lease })
 }
 
 async fn ids(catalog: &dyn WholeImages, request: &Request) -> Result<Vec<(String, Fate)>, CatalogError> {

@@ -8,11 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{self, CatalogError, Ledger};
 use crate::config::Config;
-use crate::location::Keyring;
 use crate::observe::audit_log::AuditLog;
 use crate::observe::status::Status;
-use crate::scrub::{self, Clock, CycleReport, Memory, Observer, Scrubber, Settings, Several};
-use crate::store;
+use crate::scrub::{Clock, CycleReport, Memory, Observer, Scrubber, Several};
 
 /// Connects to the database of a config.
 pub(super) type Opener =
@@ -70,16 +68,12 @@ impl Attempt {
             return Ok(Arc::clone(scrubber));
         }
         let ledger = (self.open)(Arc::clone(&self.config)).await?;
-        // The config has checked their lengths, which is all that can be wrong.
-        let keys = scrub::keyring(&self.config).unwrap_or_else(|_| Keyring::empty());
-        let scrubber = Arc::new(Scrubber {
-            ledger,
-            stores: store::open(&self.config),
-            keys,
-            settings: Settings::of(&self.config, false),
-            clock: Box::new(Arc::clone(&self.clock)),
-            memory: Arc::clone(&self.memory),
-        });
+        let (sharing, deadline) = (&self.config.scrubber.sharing, self.config.scrubber.database_deadline);
+        let coordination = catalog::coordinate(sharing, &ledger, deadline).await?;
+        let (clock, memory) = (Box::new(Arc::clone(&self.clock)), Arc::clone(&self.memory));
+        let scrubber = Scrubber::new(&self.config, false, ledger, coordination, clock, memory);
+        // The config has checked the lengths of its keys, which is all that can be wrong.
+        let scrubber = Arc::new(scrubber.map_err(|error| CatalogError::Statement(error.to_string()))?);
         self.scrubber = Some(Arc::clone(&scrubber));
         Ok(scrubber)
     }

@@ -4,16 +4,16 @@
 //! transaction that brings the image back where the claims are in the same database, else here. A release that fails is
 //! logged and no more: the claims lapse by themselves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::RestorePlan;
 use super::refusal::Refusal;
 use crate::catalog::{
     CatalogError, Claims, Coordination, KeptClaim, LocationId, Restoration, Settlement, Taken, Wanted,
 };
-use crate::claim::{Lease, Moment, Owner, Party};
+use crate::claim::{self, Lease, Moment, Owner, Party};
 
 /// How scrubbers are kept away.
 pub enum Keeping {
@@ -23,8 +23,6 @@ pub enum Keeping {
         coordination: Coordination,
         /// How long they last.
         lease: Duration,
-        /// The longest that the last transaction takes.
-        commit: Duration,
     },
     /// By a lock of the host, which the caller holds.
     Host,
@@ -75,21 +73,19 @@ impl<'a> Held<'a> {
     }
 
     /// Asked just before the transaction: a restore that outlived its claims must not commit. Where the claims are in
-    /// the same database the transaction looks once more.
-    pub(super) async fn is_still_ours(&self) -> Result<Result<(), Refusal>, CatalogError> {
-        let Keeping::Claims { coordination, lease, commit } = self.keeping else { return Ok(Ok(())) };
-        let Some(claims) = coordination.claims() else { return Ok(Ok(())) };
-        let asked = Moment::now();
-        if !Lease::since(self.asked, *lease).covers(asked, Duration::ZERO) {
+    /// the same database the transaction looks once more. How long they last from now on.
+    pub(super) async fn is_still_ours(&self) -> Result<Result<Option<Duration>, Refusal>, CatalogError> {
+        let Some((claims, lease)) = self.claims() else { return Ok(Ok(None)) };
+        if !Lease::since(self.asked, lease).covers(Moment::now(), Duration::ZERO) {
             return Ok(Err(Refusal::TooSlow));
         }
         let locations: Vec<LocationId> = self.wanted.iter().map(|wanted| wanted.location).collect();
-        let ours = claims.renew(&self.owner, &locations, *lease).await?;
+        let asked = Instant::now();
+        let ours = claims.renew(&self.owner, &locations, lease).await?;
         if !locations.iter().all(|location| ours.contains(location)) {
             return Ok(Err(Refusal::Changed { what: "the claim on its locations" }));
         }
-        let covered = Lease::since(asked, *lease).covers(Moment::now(), *commit);
-        Ok(if covered { Ok(()) } else { Err(Refusal::TooSlow) })
+        Ok(Ok(Some(lease.saturating_sub(asked.elapsed()))))
     }
 
     /// The change with the claims that its transaction has to release.
@@ -121,6 +117,41 @@ impl<'a> Held<'a> {
             tracing::warn!("The claims of this restore could not be released, and will lapse: {error}");
         }
     }
+}
+
+/// Runs the last transaction, which must not outlive the claims. One that is given up while it commits may still take
+/// effect; nobody takes over a restore's claim before one more lease has passed.
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    transaction: impl Future<Output = Result<T, CatalogError>>,
+) -> Result<T, CatalogError> {
+    let Some(limit) = limit else { return transaction.await };
+    let late = |_| CatalogError::Deadline { what: "restore the image", within: limit };
+    tokio::time::timeout(limit, transaction).await.map_err(late)?
+}
+
+/// Why a restore would not get its claims `now`, by the database's clock; as far as one can tell without asking for them.
+pub(super) async fn foresee(
+    claims: &dyn Claims,
+    lease: Duration,
+    plan: &RestorePlan,
+    now: DateTime<Utc>,
+) -> Result<Option<Refusal>, CatalogError> {
+    let pending: Vec<_> = plan.pending().collect();
+    let rows = claims.of_images(std::slice::from_ref(&plan.image.id)).await?;
+    let owner = Owner::new(Party::Restore);
+    let taken = rows.into_iter().filter(|row| pending.contains(&row.location)).filter_map(|row| {
+        if claim::may_take(&row.hold, &owner, now, lease) {
+            return None;
+        }
+        let taken = match (row.hold.rests_until.filter(|until| now < *until), row.hold.claim) {
+            (_, Some(claim)) => Taken::Held(claim),
+            (Some(until), None) => Taken::Rests(until),
+            (None, None) => return None,
+        };
+        refused(row.location, taken, lease)
+    });
+    Ok(taken.into_iter().next())
 }
 
 fn refused(location: LocationId, taken: Taken, lease: Duration) -> Option<Refusal> {

@@ -17,6 +17,7 @@ mod plan;
 mod refusal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,7 @@ pub use look::Sight;
 pub use plan::{Fate, RestorePlan};
 pub use refusal::Refusal;
 
-use crate::catalog::{CatalogError, ImageId, ImageRow, RestoreLedger, Restored, WholeImages};
+use crate::catalog::{CatalogError, Claims, ImageId, ImageRow, RestoreLedger, Restored, WholeImages};
 use crate::scrub::{Clock, Policy};
 use held::{Held, Taking};
 
@@ -83,23 +84,28 @@ async fn read<W: WholeImages + ?Sized>(
 }
 
 /// What a restore of the image would come to now. The stores must know what to expect: see
-/// [`acquaint`](crate::scrub::acquaint).
+/// [`acquaint`](crate::scrub::acquaint). `claims`: where there are any, and how long they last.
 ///
 /// # Errors
 /// The database's.
 pub async fn foresee(
     catalog: &dyn WholeImages,
+    claims: Option<(&dyn Claims, Duration)>,
     policy: &Policy<'_>,
     id: &str,
     fate: Fate,
 ) -> Result<Account, CatalogError> {
-    Ok(match read(catalog, id, fate).await? {
-        Err(refusal) => Account::refused(id, refusal),
-        Ok(plan) => {
-            let sights = look::look(&plan.locations, plan.image.size, policy).await;
-            Account::seen(id, plan, sights)
-        }
-    })
+    let plan = match read(catalog, id, fate).await? {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Account::refused(id, refusal)),
+    };
+    let held = match claims {
+        Some((claims, lease)) => held::foresee(claims, lease, &plan, catalog.clock().await?).await?,
+        None => None,
+    };
+    let sights = look::look(&plan.locations, plan.image.size, policy).await;
+    let account = Account::seen(id, plan, sights);
+    Ok(Account { refusal: held.or(account.refusal.clone()), ..account })
 }
 
 /// All that a restore needs.
@@ -163,9 +169,9 @@ impl Restorer<'_> {
         let Some(plan) = &account.plan else { return Ok(account) };
         account.refusal = match held.is_still_ours().await? {
             Err(refusal) => Some(refusal),
-            Ok(()) => {
+            Ok(limit) => {
                 let change = held.settling(plan.restoration());
-                match self.ledger.restore(&change, self.clock.now()).await? {
+                match held::within(limit, self.ledger.restore(&change, self.clock.now())).await? {
                     Restored::Done => None,
                     Restored::Changed(what) => Some(Refusal::Changed { what }),
                 }

@@ -12,6 +12,7 @@ use super::pulse::Pulse;
 use super::shared::SharedData;
 use super::survey::Plan;
 use crate::catalog::{BrokenRow, Census, ImageId, ImageRow, Ledger, LocationId, LocationRow};
+use crate::claim::Tenure;
 use crate::location::Location;
 use crate::store::{Outcome, Target, TrashItem};
 
@@ -130,7 +131,12 @@ impl Approval {
             let detail = "another location that must keep its data points to the same; look for it before you force it";
             return Err(Keep { reason: Reason::Outcome(Outcome::Shared), detail: Some(detail.to_owned()) });
         }
-        Ok(Approved { location: resolved.location, target: resolved.target, pulse: Pulse::default() })
+        Ok(Approved {
+            location: resolved.location,
+            target: resolved.target,
+            pulse: Pulse::default(),
+            tenure: Tenure::default(),
+        })
     }
 
     /// Releases what lies in a backend's trash under the name of an image, which was read just now: only where Glance has
@@ -179,6 +185,7 @@ pub struct Approved {
     location: Location,
     target: Target,
     pulse: Pulse,
+    tenure: Tenure,
 }
 
 impl Approved {
@@ -197,8 +204,17 @@ impl Approved {
         &self.pulse
     }
 
+    /// For how long its claim is ours. A store asks this just before each step that takes something away.
+    pub fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
     pub(super) fn watched(self, pulse: Pulse) -> Self {
         Self { pulse, ..self }
+    }
+
+    pub(super) fn under(self, tenure: Tenure) -> Self {
+        Self { tenure, ..self }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
 //! in small portions just before they are deleted, and once more where the store was slow in coming to them; it starts
-//! nothing once asked to stop, and finishes what is in hand. A container (directory, pool, bucket) that has answered
+//! nothing once asked to stop, and finishes what is in hand. Where scrubbers share their work it claims a portion before
+//! it looks at it, and passes over what others have claimed, so that several of them work through one list. A container (directory, pool, bucket) that has answered
 //! nothing but `unavailable` several times in a row is left alone until the next cycle, and gets a single call first in
 //! a later one; what lies elsewhere in the same store goes on. Fails only by the database.
 
@@ -18,15 +19,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Clock;
 use super::guard::{Approval, Approved};
+use super::holder::Holder;
 use super::memory::{Memory, Probe, Turn};
 use super::observer::{InHand, Observer, StoreCall};
+use super::others::Others;
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::pulse::{Pulse, UnderWay};
 use super::report::Example;
 use super::silence::{Heard, Silence};
 use super::survey::PAGE;
-use crate::catalog::{BrokenRow, Catalog, CatalogError, LocationId, LocationRow};
+use crate::catalog::{
+    BrokenRow, Catalog, CatalogError, FailedAttempt, ImageId, LocationId, LocationRow, Taken, Wanted,
+};
+use crate::claim::Claim;
 use crate::crash::{self, Point};
 use crate::store::{Answer, Outcome, Pace, Store};
 
@@ -38,6 +44,8 @@ pub(super) struct Settled {
     pub bytes: u64,
     pub due_at: Option<DateTime<Utc>>,
     pub end: End,
+    /// Its store was called and gave no answer: the call may still take effect.
+    pub unanswered: bool,
 }
 
 /// Finished or kept.
@@ -45,6 +53,8 @@ pub(super) struct Settled {
 pub(super) enum End {
     Gone(Outcome),
     Kept(Keep),
+    /// Another scrubber has finished it since it was planned.
+    Elsewhere,
 }
 
 /// What a lane did not get to: how many locations, and why.
@@ -60,6 +70,7 @@ pub(super) struct Lanes<'a> {
     pub policy: &'a Policy<'a>,
     pub approval: &'a Approval,
     pub memory: &'a Memory,
+    pub holder: &'a Holder<'a>,
     pub clock: &'a dyn Clock,
     /// `scrub_pool_size`.
     pub pool: Option<&'a Semaphore>,
@@ -89,8 +100,11 @@ struct Call<'a> {
 /// A lane's locations that are not in hand yet.
 struct Queue<'a> {
     portions: Chunks<'a, LocationId>,
-    /// Locations in `portions`.
+    /// Locations in `portions`, and in `again`.
     unread: usize,
+    /// What others had claimed, to be looked at once more.
+    again: Vec<LocationId>,
+    others: Others,
     waiting: VecDeque<Call<'a>>,
     /// Locations that were not tried because of silence.
     left_alone: usize,
@@ -99,7 +113,31 @@ struct Queue<'a> {
 impl<'a> Queue<'a> {
     fn new(ids: &'a [LocationId], pace: Pace) -> Self {
         let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        Self { portions: ids.chunks(look_ahead), unread: ids.len(), waiting: VecDeque::new(), left_alone: 0 }
+        Self {
+            portions: ids.chunks(look_ahead),
+            unread: ids.len(),
+            again: Vec::new(),
+            others: Others::default(),
+            waiting: VecDeque::new(),
+            left_alone: 0,
+        }
+    }
+
+    /// The locations to look at next.
+    fn next_portion(&mut self) -> Option<Vec<LocationId>> {
+        let portion = match self.portions.next() {
+            Some(portion) => portion.to_vec(),
+            None if self.again.is_empty() => return None,
+            None => self.again.drain(..self.again.len().min(PAGE)).collect(),
+        };
+        self.unread -= portion.len();
+        Some(portion)
+    }
+
+    /// Puts what others had claimed back into the list.
+    fn look_again(&mut self) {
+        self.again = self.others.take();
+        self.unread += self.again.len();
     }
 
     /// The next call that may be made now.
@@ -174,8 +212,12 @@ impl<'a> Lanes<'a> {
                 Some(Err(error)) => failure = Some(error),
                 // Nothing is under way, so nothing can be waited for either.
                 None if goes_on && failure.is_none() && !queue.is_empty() => queue.leave_waiting(),
+                None if goes_on && failure.is_none() && queue.others.wait(self.stop).await => queue.look_again(),
                 None => break,
             }
+        }
+        for (location, claim) in queue.others.left() {
+            self.tell_claimed(lane, location, &claim, &settled).await;
         }
         failure.map_or_else(|| Ok(queue.into_left()), Err)
     }
@@ -189,12 +231,83 @@ impl<'a> Lanes<'a> {
         settled: &mpsc::Sender<Settled>,
     ) -> Result<(), CatalogError> {
         if queue.waiting.is_empty()
-            && let Some(portion) = queue.portions.next()
+            && let Some(portion) = queue.next_portion()
         {
-            queue.unread -= portion.len();
-            queue.waiting = self.look(lane, portion, batch, settled).await?;
+            let ours = match self.holder.is_needed() {
+                true => self.claim(lane, &portion, &mut queue.others, settled).await?,
+                false => portion,
+            };
+            queue.waiting = self.look(lane, &ours, batch, settled).await?;
         }
         Ok(())
+    }
+
+    /// Claims what is still to be deleted of a portion; what of it is ours. What another scrubber has finished since
+    /// the plan costs a reading, and no claim.
+    async fn claim(
+        &self,
+        lane: usize,
+        portion: &[LocationId],
+        others: &mut Others,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<Vec<LocationId>, CatalogError> {
+        let read = || self.catalog.locations(portion);
+        let rows = patience::retry(self.patience, "read locations again", read).await?;
+        self.tell_vanished(lane, portion, &rows, settled).await;
+        let mut wanted = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (location, image) = plan::ids(row);
+            match self.approval.examine(row, self.policy, lane) {
+                Ok(_) => wanted.push(Wanted { location, image: image.cloned().unwrap_or_else(ImageId::unknown) }),
+                Err(keep) => {
+                    let is_done = row.as_ref().is_ok_and(|row| row.status == "deleted");
+                    let end = if is_done { End::Elsewhere } else { End::Kept(keep) };
+                    self.send(settled, self.in_hand(row).settled(lane, end)).await;
+                }
+            }
+        }
+        let mut ours = Vec::with_capacity(wanted.len());
+        for (Wanted { location, .. }, taken) in wanted.iter().zip(self.holder.take(&wanted).await?) {
+            match taken {
+                Taken::Granted(_) => ours.push(*location),
+                Taken::Held(claim) => {
+                    if let Some(claim) = others.note(*location, claim) {
+                        self.tell_claimed(lane, *location, &claim, settled).await;
+                    }
+                }
+                Taken::Waits(failed) => self.tell_tried(lane, *location, &failed, settled).await,
+                // Said to a restore alone.
+                Taken::Rests(_) => {}
+            }
+        }
+        Ok(ours)
+    }
+
+    /// Another works on it, and shows signs of life.
+    async fn tell_claimed(&self, lane: usize, location: LocationId, claim: &Claim, settled: &mpsc::Sender<Settled>) {
+        let detail = format!("by a {}, until {}", claim.owner.shown(), plan::shown(claim.until));
+        let keep = Keep { reason: Reason::Claimed, detail: Some(detail) };
+        self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
+    }
+
+    /// Another has tried it in vain since the plan.
+    async fn tell_tried(
+        &self,
+        lane: usize,
+        location: LocationId,
+        failed: &FailedAttempt,
+        settled: &mpsc::Sender<Settled>,
+    ) {
+        let next = failed.next.map_or_else(String::new, |next| format!(", again at {}", plan::shown(next)));
+        let words = failed.error.as_ref().map_or_else(String::new, |words| format!(": {words}"));
+        let detail = format!("another scrubber has just tried it: {}{next}{words}", failed.outcome);
+        let keep = Keep { reason: Reason::Claimed, detail: Some(detail) };
+        self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
+    }
+
+    fn in_hand(&self, row: &Result<LocationRow, BrokenRow>) -> InHand {
+        let due_at = plan::due_at(row, self.policy.horizon);
+        InHand { which: Example::of(row), bytes: plan::bytes(row), due_at }
     }
 
     /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
@@ -212,11 +325,11 @@ impl<'a> Lanes<'a> {
         self.tell_vanished(lane, portion, &rows, settled).await;
         let mut calls = VecDeque::new();
         for row in &rows {
-            let due_at = plan::due_at(row, self.policy.horizon);
-            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row), due_at };
+            let in_hand = self.in_hand(row);
             match self.approval.examine(row, self.policy, lane) {
                 Ok(approved) => {
                     let approved = approved.watched(Pulse::of(plan::bytes(row), &self.under_way));
+                    let approved = approved.under(self.holder.tenure(in_hand.which.location));
                     add(&mut calls, looked_at, in_hand, approved, batch);
                 }
                 Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,
@@ -238,9 +351,8 @@ impl<'a> Lanes<'a> {
         }
         let there: HashSet<LocationId> = rows.iter().map(|row| plan::ids(row).0).collect();
         for location in portion.iter().filter(|location| !there.contains(location)) {
-            let in_hand = InHand { which: Example::vanished(*location), bytes: 0, due_at: None };
             let keep = Keep { reason: Reason::Changed, detail: Some("its row has gone".to_owned()) };
-            self.send(settled, in_hand.settled(lane, End::Kept(keep))).await;
+            self.send(settled, InHand::unread(*location).settled(lane, End::Kept(keep))).await;
         }
     }
 
@@ -273,6 +385,12 @@ impl<'a> Lanes<'a> {
                 None => return Ok((Call { in_hand: Vec::new(), approved: Vec::new(), ..call }, Vec::new())),
             }
         }
+        call = self.still_ours(lane, call, settled).await?;
+        if call.in_hand.is_empty() {
+            return Ok((call, Vec::new()));
+        }
+        let locations: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
+        self.holder.begin(&locations);
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let seen = StoreCall { number, store: store.id(), container: &call.container, in_hand: &call.in_hand };
         self.observer.call_began(&seen);
@@ -284,14 +402,40 @@ impl<'a> Lanes<'a> {
         Ok((call, answers))
     }
 
+    /// Takes out of a call what was lost while it waited. The store asks once more, just before it touches anything.
+    async fn still_ours(
+        &self,
+        lane: usize,
+        call: Call<'a>,
+        settled: &mpsc::Sender<Settled>,
+    ) -> Result<Call<'a>, CatalogError> {
+        let locations: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
+        let ready = self.holder.ready(&locations).await?;
+        if ready.iter().all(|ready| *ready) {
+            return Ok(call);
+        }
+        let Call { in_hand, approved, .. } = call;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for (ready, pair) in ready.into_iter().zip(in_hand.into_iter().zip(approved)) {
+            if ready { ours.push(pair) } else { theirs.push(pair.0) }
+        }
+        for lost in theirs {
+            let detail = Some("the claim on it ran out while it waited for its turn".to_owned());
+            self.send(settled, lost.settled(lane, End::Kept(Keep { reason: Reason::Claimed, detail }))).await;
+        }
+        let (in_hand, approved) = ours.into_iter().unzip();
+        Ok(Call { in_hand, approved, ..call })
+    }
+
     async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
         let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
         let mut answers = answers.into_iter();
         for in_hand in in_hand {
             let answer = answers.next().unwrap_or_else(unanswered);
             log_remark(&in_hand.which, &answer);
+            let unanswered = answer.outcome == Outcome::Unavailable;
             let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
-            self.send(settled, in_hand.settled(lane, end)).await;
+            self.send(settled, Settled { unanswered, ..in_hand.settled(lane, end) }).await;
         }
     }
 
@@ -332,7 +476,12 @@ fn log_remark(one: &Example, answer: &Answer) {
 }
 
 impl InHand {
+    /// One whose row is not at hand.
+    const fn unread(location: LocationId) -> Self {
+        Self { which: Example::vanished(location), bytes: 0, due_at: None }
+    }
+
     fn settled(self, lane: usize, end: End) -> Settled {
-        Settled { which: self.which, lane, bytes: self.bytes, due_at: self.due_at, end }
+        Settled { which: self.which, lane, bytes: self.bytes, due_at: self.due_at, end, unanswered: false }
     }
 }

@@ -19,7 +19,7 @@ use super::breaker::{Breaker, BreakerPosition, Change, Permit};
 use super::plan::{self, Keep, Reason};
 use super::retry::{self, Attempt, Chance, Standing};
 use super::silence::{CALLS, Heard, Silence};
-use crate::catalog::LocationId;
+use crate::catalog::{FailedAttempt, LocationId};
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -223,6 +223,11 @@ impl Memory {
         attempt.store = Some(locations.store(store));
         attempt.seen = self.cycle();
         locations.remember(location, attempt)
+    }
+
+    /// What is known of a location that failed, for the table of claims.
+    pub(super) fn failed_attempt(&self, location: LocationId) -> Option<FailedAttempt> {
+        self.lock_locations().known.get(&location).map(Attempt::to_row)
     }
 
     /// A location is finished.

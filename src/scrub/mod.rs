@@ -8,9 +8,11 @@ mod audit;
 mod backlog;
 mod breaker;
 mod guard;
+mod holder;
 mod lanes;
 mod memory;
 mod observer;
+mod others;
 mod patience;
 mod plan;
 mod probe;
@@ -37,6 +39,7 @@ pub use audit::{Audit, Entry, Verdict};
 pub use backlog::{AGES, BANDS, Backlog, Bands};
 pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
+pub use holder::Leases;
 pub use memory::{BreakerState, Memory};
 pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon, resolve};
@@ -46,11 +49,12 @@ pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, Tras
 pub use retry::Standing;
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
-use crate::catalog::{Catalog, CatalogError, Ledger, LocationId};
+use crate::catalog::{Catalog, CatalogError, Coordination, Ledger, LocationId};
 use crate::config::Config;
 use crate::location::{KeyError, Keyring};
-use crate::store::Stores;
+use crate::store::{self, Stores};
 use guard::ApprovedPlan;
+use holder::Holder;
 use lanes::{Lanes, Left};
 use reclaim::Reclaim;
 use record::Recorder;
@@ -96,6 +100,8 @@ pub struct Settings {
     pub look_lasts: Duration,
     /// `[scrubber] database_patience`.
     pub patience: Duration,
+    /// How claims are held, where there are any.
+    pub leases: Leases,
 }
 
 impl Settings {
@@ -109,6 +115,7 @@ impl Settings {
             pool: config.scrub_pool_size,
             look_lasts: LOOK_LASTS,
             patience: own.database_patience,
+            leases: Leases::of(own),
         }
     }
 }
@@ -125,6 +132,8 @@ pub fn keyring(config: &Config) -> Result<Keyring, KeyError> {
 pub struct Scrubber {
     /// Glance's database, writable.
     pub ledger: Arc<dyn Ledger>,
+    /// How the work is shared with other scrubbers.
+    pub coordination: Coordination,
     /// The configured stores.
     pub stores: Stores,
     /// Keys for encrypted locations.
@@ -138,6 +147,22 @@ pub struct Scrubber {
 }
 
 impl Scrubber {
+    /// Puts one together for a config, with a database that is connected; opens the stores.
+    ///
+    /// # Errors
+    /// A key of a length that AES does not have; the config checks that before.
+    pub fn new(
+        config: &Config,
+        allow_empty: bool,
+        ledger: Arc<dyn Ledger>,
+        coordination: Coordination,
+        clock: Box<dyn Clock>,
+        memory: Arc<Memory>,
+    ) -> Result<Self, KeyError> {
+        let (keys, settings) = (keyring(config)?, Settings::of(config, allow_empty));
+        Ok(Self { ledger, coordination, stores: store::open(config), keys, settings, clock, memory })
+    }
+
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
@@ -192,11 +217,13 @@ impl Scrubber {
         let look_lasts = self.settings.look_lasts;
         let (under_way, lost, calls) = (observer.under_way(), AtomicU64::new(0), AtomicU64::new(0));
         let reclaim = Reclaim { catalog, policy, approval, stop, patience, observer, under_way: under_way.clone() };
+        let holder = &Holder::new(&self.coordination, self.settings.leases, patience);
         let common = Lanes {
             catalog,
             policy,
             approval,
             memory,
+            holder,
             clock,
             pool,
             stop,
@@ -207,9 +234,15 @@ impl Scrubber {
             calls,
             lost,
         };
-        let mut recorder = Recorder { ledger, policy, memory, clock, observer, patience, report };
+        let mut recorder = Recorder { ledger, policy, memory, holder, clock, observer, patience, report };
         recorder.finish(&finishable).await?;
-        self.run_lanes(&common, &lanes, recorder).await?;
+        let done = tokio::select! {
+            done = self.run_lanes(&common, &lanes, recorder) => done,
+            never = holder.keep() => match never {},
+        };
+        holder.release().await;
+        done?;
+        // What lies in a trash is of images that are `deleted`: nobody restores those, and so it needs no claim.
         reclaim.run(report).await
     }
 

@@ -5,19 +5,20 @@
 //! cycle asks the store again and hears `absent`. When the database stays away the recorder stops taking outcomes,
 //! which stops the lanes: at most a channel full of deletes is left unrecorded.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
+use super::holder::{Holder, Kept};
 use super::lanes::{End, Settled};
 use super::memory::Memory;
 use super::observer::{Ended, SettledLocation, Statement};
 use super::plan::Policy;
-use super::report::{CycleReport, Kept};
-use super::retry::Standing;
+use super::report::{self, CycleReport};
+use super::retry::{self, Standing};
 use super::watched::timed;
 use super::{Clock, Observer, patience};
 use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
@@ -40,6 +41,7 @@ pub(super) struct Recorder<'a> {
     pub ledger: Arc<dyn Ledger>,
     pub policy: &'a Policy<'a>,
     pub memory: &'a Memory,
+    pub holder: &'a Holder<'a>,
     pub clock: &'a dyn Clock,
     pub observer: &'a dyn Observer,
     pub patience: Duration,
@@ -71,7 +73,9 @@ impl<'a> Recorder<'a> {
     pub(super) async fn finish(&mut self, images: &[ImageId]) -> Result<(), CatalogError> {
         for page in images.chunks(BATCH) {
             let batch = Batch { images: page.to_vec(), ..Batch::default() };
-            let recorded = self.record(&batch).await?;
+            // What is only to be recorded needs no claim: nothing is deleted, and the update sees for itself that no
+            // location of the image is left.
+            let recorded = self.record(&batch, &[]).await?;
             let unfinished: Vec<_> = page.iter().filter(|image| !recorded.finished.contains(image)).cloned().collect();
             // Another scrubber may have finished them since they were listed.
             let read = || self.ledger.images(&unfinished);
@@ -99,14 +103,26 @@ impl<'a> Recorder<'a> {
         }
         batch.images.sort_unstable();
         batch.images.dedup();
-        let recorded = match self.record(&batch).await {
+        // What failed is counted before it is recorded, since it is recorded as well.
+        let at = self.clock.now();
+        let standings: Vec<_> = settled.iter().map(|one| self.standing(one, at)).collect();
+        let kept: Vec<_> = settled.iter().filter_map(|one| self.kept(one)).collect();
+        let recorded = match self.record(&batch, &kept).await {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.report.unrecorded += batch.gone.len() as u64;
                 return Err(error);
             }
         };
-        let elsewhere: HashMap<_, _> = recorded.overtaken.iter().cloned().collect();
+        let overtaken = recorded.overtaken.iter().map(|(location, _)| location);
+        let elsewhere: HashSet<_> = overtaken.chain(&recorded.lost).copied().collect();
+        self.report.lost += recorded.lost.len() as u64;
+        for location in &recorded.lost {
+            tracing::warn!(
+                location_id = %location,
+                "The data of location {location} was removed, but its claim had been taken over: whoever has it records it"
+            );
+        }
         for (location, status) in &recorded.overtaken {
             if status == "deleted" {
                 // Another scrubber deleted it too, and was first to record it: what both wanted.
@@ -120,29 +136,55 @@ impl<'a> Recorder<'a> {
                 "The data of location {location} was removed, but its row had become '{status}' in the meantime"
             );
         }
-        let at = self.clock.now();
-        for one in settled.drain(..) {
+        for (one, standing) in settled.drain(..).zip(standings) {
             // What another recorded is not ours to count.
-            self.settle(&one, at, elsewhere.contains_key(&one.which.location));
+            self.settle(&one, at, standing, elsewhere.contains(&one.which.location));
         }
         self.count_finished(&recorded);
         Ok(())
     }
 
-    async fn record(&self, batch: &Batch) -> Result<Recorded, CatalogError> {
+    async fn record(&self, batch: &Batch, kept: &[Kept]) -> Result<Recorded, CatalogError> {
         let now = self.clock.now();
-        let record = || timed(self.observer, Statement::Record, self.ledger.record(batch, now));
+        let record = || {
+            let recording = self.holder.record(self.ledger.as_ref(), batch, kept, now);
+            timed(self.observer, Statement::Record, recording)
+        };
         patience::retry(self.patience, "record what was deleted", record).await
     }
 
-    fn settle(&mut self, one: &Settled, at: DateTime<Utc>, overtaken: bool) {
-        let Settled { which, lane, bytes, due_at, end } = one;
+    /// How a location that stays stands to what was known of it.
+    fn standing(&self, one: &Settled, at: DateTime<Utc>) -> Standing {
+        match &one.end {
+            End::Kept(keep) => self.memory.kept(one.which.location, self.store(one), keep, at),
+            _ => Standing::New,
+        }
+    }
+
+    /// What the table of claims is to know of a location that stays.
+    fn kept(&self, one: &Settled) -> Option<Kept> {
+        let End::Kept(keep) = &one.end else { return None };
+        let location = one.which.location;
+        let failed = retry::is_remembered(keep.reason).then(|| self.memory.failed_attempt(location)).flatten();
+        Some(Kept { location, failed, unanswered: one.unanswered })
+    }
+
+    fn store(&self, one: &Settled) -> &'a StoreId {
+        self.policy.stores.all()[one.lane].id()
+    }
+
+    fn settle(&mut self, one: &Settled, at: DateTime<Utc>, standing: Standing, overtaken: bool) {
+        let Settled { which, lane, bytes, due_at, end, .. } = one;
         let store = self.policy.stores.all()[*lane].id();
         let (image, location) = (which.image.as_ref().map_or("?", |image| &image.0), which.location);
-        let (end, standing) = match end {
-            _ if overtaken => (Ended::Overtaken, Standing::New),
-            End::Gone(outcome) => (Ended::Finished(*outcome), Standing::New),
-            End::Kept(keep) => (Ended::Kept(keep), self.memory.kept(location, store, keep, at)),
+        let end = match end {
+            _ if overtaken => Ended::Overtaken,
+            End::Gone(outcome) => Ended::Finished(*outcome),
+            End::Kept(keep) => Ended::Kept(keep),
+            End::Elsewhere => {
+                self.report.recorded_elsewhere += 1;
+                Ended::Overtaken
+            }
         };
         let seen = SettledLocation { which, store: Some(store), bytes: *bytes, due_at: *due_at, at, end, standing };
         match end {
@@ -174,7 +216,7 @@ impl<'a> Recorder<'a> {
 
 /// Logs a location that stays, after it was counted in `kept`. The words of failures are those that operators of
 /// Glance's own scrubber search for; what an earlier cycle has told already is told at DEBUG.
-pub(super) fn log_kept(kept: &Kept, one: &SettledLocation<'_>) {
+pub(super) fn log_kept(kept: &report::Kept, one: &SettledLocation<'_>) {
     let Ended::Kept(keep) = one.end else { return };
     let standing = one.standing;
     let (word, store) = (keep.reason.as_str(), one.store.map_or("-", StoreId::as_str));

@@ -173,8 +173,10 @@ pub struct CycleReport {
     pub images_unfinished: Vec<ImageId>,
     /// Locations whose data is gone but whose row somebody else had changed before we could record it.
     pub overtaken: u64,
-    /// Locations that another scrubber deleted too, and recorded first.
+    /// Locations that another scrubber finished since they were planned, or that it deleted too and recorded first.
     pub recorded_elsewhere: u64,
+    /// Locations whose data is gone and whose claim was taken over before it could be recorded: whoever has it records it.
+    pub lost: u64,
     /// Locations whose data is gone and that could not be recorded; the next cycle finds them `absent`.
     pub unrecorded: u64,
     /// Locations compared by the shared check.
@@ -204,6 +206,7 @@ impl CycleReport {
             images_unfinished: Vec::new(),
             overtaken: 0,
             recorded_elsewhere: 0,
+            lost: 0,
             unrecorded: 0,
             living: 0,
             living_unreadable: 0,
@@ -253,6 +256,7 @@ impl CycleReport {
             })).collect::<Vec<_>>(),
             "overtaken": self.overtaken,
             "recorded_elsewhere": self.recorded_elsewhere,
+            "lost": self.lost,
             "unrecorded": self.unrecorded,
             "shared_check": { "living": self.living, "unreadable": self.living_unreadable },
             "refusal": self.refusal.as_ref().map(ToString::to_string),

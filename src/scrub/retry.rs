@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::{self, Keep, Reason};
+use crate::catalog::FailedAttempt;
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -117,6 +118,18 @@ impl Attempt {
         let tries = unasked.tries.saturating_add(1);
         let next = unasked.back_off().map(|back_off| now + back_off.wait(tries, chance));
         Self { tries, next, ..unasked }
+    }
+
+    /// For the table of claims.
+    pub(super) fn to_row(&self) -> FailedAttempt {
+        FailedAttempt {
+            attempts: self.tries,
+            outcome: self.reason.as_str().to_owned(),
+            error: self.words.as_deref().map(str::to_owned),
+            store: self.store.as_deref().map(|store| store.0.clone()),
+            first: self.first,
+            next: self.next,
+        }
     }
 
     /// Whether it is not to be tried yet.

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::datadir::{DataDir, OpenDir, Stray};
 use super::{Answer, Finding, Outcome, Pace, Probed, State, Store, Target};
+use crate::claim::Tenure;
 use crate::config::{Config, StoreId, StoreKind};
 use crate::location::{Location, Scheme};
 use crate::scrub::{Approved, Resolved};
@@ -127,12 +128,13 @@ impl Store for FileStore {
     }
 
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
-        let jobs = targets.iter().map(|approved| self.job(approved.location())).collect();
+        let jobs = targets.iter().map(|approved| (self.job(approved.location()), approved.tenure().clone())).collect();
         in_a_thread(jobs, self.deadline, |open, below| open.remove(below)).await
     }
 
     async fn probe(&self, targets: &[Resolved]) -> Vec<Probed> {
-        let jobs = targets.iter().map(|resolved| self.job(&resolved.location)).collect();
+        // To look at it takes nothing away, and needs no claim.
+        let jobs = targets.iter().map(|resolved| (self.job(&resolved.location), Tenure::default())).collect();
         in_a_thread(jobs, self.deadline, |open, below| open.probe(below)).await
     }
 
@@ -164,7 +166,11 @@ type Act<T> = fn(&OpenDir<'_>, &Path) -> T;
 
 /// Does something with each file in a thread of its own, with a deadline for each. A file system that hangs takes its
 /// thread with it; `cancelled` keeps that thread from going on when it wakes up long after we said `unavailable`.
-async fn in_a_thread<T: From<Answer> + Send + 'static>(jobs: Vec<Job>, deadline: Duration, act: Act<T>) -> Vec<T> {
+async fn in_a_thread<T: From<Answer> + Send + 'static>(
+    jobs: Vec<(Job, Tenure)>,
+    deadline: Duration,
+    act: Act<T>,
+) -> Vec<T> {
     let count = jobs.len();
     let cancelled = Arc::new(AtomicBool::new(false));
     let (answers, mut arrived) = mpsc::unbounded_channel();
@@ -186,14 +192,21 @@ async fn in_a_thread<T: From<Answer> + Send + 'static>(jobs: Vec<Job>, deadline:
     given
 }
 
-fn each<T: From<Answer>>(jobs: &[Job], act: Act<T>, cancelled: &AtomicBool, answers: &mpsc::UnboundedSender<T>) {
+fn each<T: From<Answer>>(
+    jobs: &[(Job, Tenure)],
+    act: Act<T>,
+    cancelled: &AtomicBool,
+    answers: &mpsc::UnboundedSender<T>,
+) {
     let mut opened: HashMap<*const DataDir, Result<OpenDir<'_>, Answer>> = HashMap::new();
-    for job in jobs {
+    for (job, tenure) in jobs {
         if cancelled.load(Ordering::SeqCst) {
             return;
         }
         let answer = match job {
             None => Answer::because(Outcome::Forbidden, "its path is outside of every data directory").into(),
+            // The last moment to ask: after a process was stopped and goes on, say.
+            Some(_) if !tenure.lets_begin() => Answer::because(Outcome::Unavailable, RAN_OUT).into(),
             Some((dir, below)) => match opened.entry(Arc::as_ptr(dir)).or_insert_with(|| dir.open()) {
                 Ok(open) => act(open, below),
                 Err(answer) => answer.clone().into(),
@@ -204,6 +217,9 @@ fn each<T: From<Answer>>(jobs: &[Job], act: Act<T>, cancelled: &AtomicBool, answ
         }
     }
 }
+
+/// Why a file was not touched.
+const RAN_OUT: &str = "its claim ran out before its turn came";
 
 fn check_dir(dir: &DataDir) -> Finding {
     let subject = dir.path().display().to_string();

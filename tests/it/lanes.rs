@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use glance_scrubber::catalog;
+use glance_scrubber::catalog::{self, Coordination};
 use glance_scrubber::config::{ConfigSource, Invocation, StoreId, load};
 use glance_scrubber::location::{Keyring, Location, Scheme};
 use glance_scrubber::scrub::{
@@ -145,8 +145,9 @@ pub fn watched_cycle(
     runtime.block_on(async {
         let grace = Duration::from_secs(3600);
         let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
-        let settings = Settings { grace, limits, guards, pool, patience, look_lasts };
+        let settings = Settings { grace, limits, guards, pool, patience, look_lasts, ..Settings::of(&config, false) };
         let scrubber = Scrubber {
+            coordination: Coordination::Alone,
             ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
             stores: Stores::new(true, stores),
             keys: Keyring::empty(),

@@ -3,6 +3,7 @@
 //!
 //! The database, the stores and the config file are the ones that Glance itself uses.
 
+mod restore;
 mod story;
 
 use crate::support::binary::Scrubber;

@@ -1,6 +1,8 @@
 //! `--restore`, `--repair-restored` and their dry runs, by the real program: on rows as Glance writes them, and as they
 //! should not be but are.
 
+mod claims;
+mod rbd;
 mod refused;
 mod rows;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use open::{claims_to_read, coordinate};
+pub use open::{coordinate, coordinate_read_only};
 pub(super) use sql::{clock_query, read_clock};
 
 use super::{CatalogError, ImageId, LocationId};

@@ -36,7 +36,7 @@ pub async fn coordinate(
 ///
 /// # Errors
 /// The database's; those of a second one say so. A table that is not there is none: it reads as empty.
-pub async fn claims_to_read(
+pub async fn coordinate_read_only(
     sharing: &Sharing,
     database: &DatabaseConfig,
     deadline: Duration,

@@ -14,6 +14,7 @@ use super::answers::{in_use, of_error, unavailable};
 use super::call::Watch;
 use super::librbd::{Access, CallError, Errno, Pool, TrashSource};
 use super::look::{self, Look};
+use crate::claim::Tenure;
 use crate::config::InUse;
 use crate::scrub::Pulse;
 use crate::store::{Answer, Outcome};
@@ -24,6 +25,8 @@ pub(super) struct Job {
     pub in_use: InUse,
     /// This client's number as a watcher.
     pub instance: u64,
+    /// For how long the image is ours to delete.
+    pub tenure: Tenure,
 }
 
 /// Why a step did not come to its end.
@@ -57,9 +60,7 @@ pub(super) fn unlink(pool: &Pool, job: &Job, watch: &Watch) -> Result<Look, Ende
         let ties = if ties.is_empty() { "clones that this Ceph user may not see".to_owned() } else { ties };
         Ended::With(in_use(format!("its snapshot has {ties} ({error})")))
     };
-    if !watch.goes_on() {
-        return Err(given_up());
-    }
+    job.go_on(watch)?;
     match opened.unprotect(snapshot) {
         // EINVAL: it is not protected.
         Ok(()) | Err(CallError { errno: Errno::EINVAL, .. }) => {}
@@ -67,9 +68,7 @@ pub(super) fn unlink(pool: &Pool, job: &Job, watch: &Watch) -> Result<Look, Ende
         Err(error) if error.errno == Errno::EBUSY => return Err(busy(&error)),
         Err(error) => return Err(job.ended(&error)),
     }
-    if !watch.goes_on() {
-        return Err(given_up());
-    }
+    job.go_on(watch)?;
     match opened.remove_snapshot(snapshot) {
         Ok(()) | Err(CallError { errno: Errno::ENOENT, .. }) => Ok(look),
         Err(error) if error.errno == Errno::EBUSY => Err(busy(&error)),
@@ -80,12 +79,10 @@ pub(super) fn unlink(pool: &Pool, job: &Job, watch: &Watch) -> Result<Look, Ende
 /// Removes the image. `pulse` hears how far it is.
 pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: &Pulse) -> Result<Answer, Ended> {
     let remove = || {
-        if !watch.goes_on() {
-            return Err(given_up());
-        }
+        job.go_on(watch)?;
         Ok(pool.remove(&job.address.image, |done, total| {
             pulse.tell(done, total);
-            watch.goes_on()
+            watch.goes_on() && job.tenure.lasts()
         }))
     };
     let mut removed = remove()?;
@@ -99,7 +96,7 @@ pub(super) fn remove(pool: &Pool, job: &Job, look: &Look, watch: &Watch, pulse: 
         Errno::ENOENT => missing(pool, job, watch),
         Errno::ENOTEMPTY => tied(pool, job, look, watch),
         Errno::EBUSY => Err(Ended::With(in_use(format!("it is open elsewhere ({error})")))),
-        Errno::ECANCELED => Err(given_up()),
+        Errno::ECANCELED => Err(job.go_on(watch).err().unwrap_or_else(given_up)),
         _ => Err(job.ended(&error)),
     }
 }
@@ -109,9 +106,7 @@ fn is_not_found(answer: &Result<(), CallError>) -> bool {
 }
 
 fn is_there(pool: &Pool, job: &Job, watch: &Watch) -> Result<bool, Ended> {
-    if !watch.goes_on() {
-        return Err(given_up());
-    }
+    job.go_on(watch)?;
     match pool.open(&job.address.image, Access::ReadOnly) {
         Ok(_) => Ok(true),
         Err(CallError { errno: Errno::ENOENT, .. }) => Ok(false),
@@ -126,9 +121,7 @@ fn tied(pool: &Pool, job: &Job, look: &Look, watch: &Watch) -> Result<Answer, En
     if job.in_use == InUse::Wait {
         return Err(Ended::With(in_use(format!("it has {ties}; rbd_in_use is wait"))));
     }
-    if !watch.goes_on() {
-        return Err(given_up());
-    }
+    job.go_on(watch)?;
     match pool.trash_move(&job.address.image) {
         Ok(()) => {
             let (pool, id) = (&job.address.pool, look.id.as_deref().unwrap_or("unknown"));
@@ -148,9 +141,7 @@ fn tied(pool: &Pool, job: &Job, look: &Look, watch: &Watch) -> Result<Answer, En
 /// Ceph says that there is no such image. It says so too of one that it cannot remove because the pool is full, and of
 /// one that lies in the trash.
 fn missing(pool: &Pool, job: &Job, watch: &Watch) -> Result<Answer, Ended> {
-    if !watch.goes_on() {
-        return Err(given_up());
-    }
+    job.go_on(watch)?;
     match whereabouts(pool, &job.address.image) {
         Ok(Whereabouts::Gone) => Ok(Answer::plain(Outcome::Absent)),
         Ok(Whereabouts::Trash(detail)) => Ok(Answer::because(Outcome::Trashed, detail)),
@@ -202,6 +193,15 @@ fn given_up() -> Ended {
 }
 
 impl Job {
+    /// Asked before each step: whether anybody still waits for it, and the image is still ours.
+    fn go_on(&self, watch: &Watch) -> Result<(), Ended> {
+        match (watch.goes_on(), self.tenure.lasts()) {
+            (true, true) => Ok(()),
+            (false, _) => Err(given_up()),
+            (true, false) => Err(Ended::With(unavailable("its claim ran out while it was deleted"))),
+        }
+    }
+
     fn ended(&self, error: &CallError) -> Ended {
         let answer = of_error(error, &self.address);
         if error.errno == Errno::ESHUTDOWN { Ended::ShutOut(answer) } else { Ended::With(answer) }

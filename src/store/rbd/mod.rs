@@ -115,21 +115,21 @@ impl RbdStore {
             Ok(address) => address,
             Err(answer) => return answer,
         };
-        let pulse = approved.pulse();
-        match self.try_delete(&address, pulse).await {
+        match self.try_delete(&address, approved).await {
             Err(Ended::ShutOut(_)) => {}
             Ok(answer) | Err(Ended::With(answer)) => return answer,
         }
         // Once more, in a new connection.
-        match self.try_delete(&address, pulse).await {
+        match self.try_delete(&address, approved).await {
             Ok(answer) | Err(Ended::With(answer) | Ended::ShutOut(answer)) => answer,
         }
     }
 
-    async fn try_delete(&self, address: &Address, pulse: &Pulse) -> Result<Answer, Ended> {
+    async fn try_delete(&self, address: &Address, approved: &Approved) -> Result<Answer, Ended> {
         let (session, pool) = self.place(address).await.map_err(Ended::With)?;
-        let job = Arc::new(Job { address: address.clone(), in_use: self.in_use, instance: session.instance });
-        let done = self.steps(&session, pool, job, pulse.clone()).await;
+        let (in_use, instance, tenure) = (self.in_use, session.instance, approved.tenure().clone());
+        let job = Arc::new(Job { address: address.clone(), in_use, instance, tenure });
+        let done = self.steps(&session, pool, job, approved.pulse().clone()).await;
         if let Err(Ended::ShutOut(answer)) = &done {
             tracing::warn!(store = self.id.as_str(), "Connecting anew to cluster {}: {answer}", session.fsid);
             self.connection.retire(&session).await;

@@ -42,3 +42,24 @@ fn a_scrubber_that_was_overtaken_by_another_is_content() {
         assert_eq!((state.files, state.deleted()), (0, MANY));
     }
 }
+
+/// By claims, each location is deleted by one of the two alone: nobody finds anything `absent`.
+#[test]
+fn two_scrubbers_that_coordinate_share_the_work() {
+    for engine in engines_at_hand() {
+        let site = site_with(engine, COUNT);
+        let config = "[scrubber]\ncoordination = database\n";
+        let both = [start(&site, config), start(&site, config)].map(Running::wait);
+        for run in &both {
+            assert_eq!(run.code, Some(0), "{engine:?}: {}", run.output());
+            assert!(!run.stderr.contains("ERROR"), "{engine:?}: {}", run.stderr);
+            let report = report(run);
+            assert_eq!((&report["overtaken"], &report["lost"], done(run, "absent")), (&0.into(), &0.into(), 0), "{report}");
+        }
+        let state = State::of(&site);
+        assert_eq!((state.files, state.deleted()), (0, COUNT), "{engine:?}");
+        assert_eq!(both.iter().map(|run| done(run, "deleted")).sum::<u64>(), COUNT as u64, "{engine:?}");
+        let claims = site.database.rows("SELECT location_id, owner FROM scrubber_locations");
+        assert!(claims.is_empty(), "{engine:?}: {claims:?}");
+    }
+}

@@ -64,10 +64,19 @@ impl Daemon {
             (Duration::from_secs(3600), Duration::from_secs(5), Duration::from_secs(600));
         let stores = stores.iter().map(|store| -> Arc<dyn Store> { Arc::<Fake>::clone(store) }).collect();
         let scrubber = Scrubber {
+            coordination: Coordination::Alone,
             ledger: runtime.block_on(catalog::open(&config.database, Duration::from_secs(20))).unwrap(),
             stores: Stores::new(true, stores),
             keys: Keyring::empty(),
-            settings: Settings { grace, limits, guards, pool: None, patience, look_lasts },
+            settings: Settings {
+                grace,
+                limits,
+                guards,
+                pool: None,
+                patience,
+                look_lasts,
+                ..Settings::of(&config, false)
+            },
             clock: Box::new(clock.clone()),
             // The shortest waits, to the second.
             memory: Arc::new(Memory::with_chance(|| 0)),

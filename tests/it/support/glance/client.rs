@@ -75,6 +75,31 @@ impl Client {
         self.patch(id, json!([{"op": "add", "path": format!("/{name}"), "value": value}]));
     }
 
+    #[track_caller]
+    pub fn remove_property(&self, id: &str, name: &str) {
+        self.patch(id, json!([{"op": "remove", "path": format!("/{name}")}]));
+    }
+
+    #[track_caller]
+    pub fn remove_tag(&self, id: &str, tag: &str) {
+        expect(as_admin(self.agent.delete(self.url(&format!("images/{id}/tags/{tag}")))).call(), 204);
+    }
+
+    #[track_caller]
+    pub fn remove_member(&self, id: &str, project: &str) {
+        expect(as_admin(self.agent.delete(self.url(&format!("images/{id}/members/{project}")))).call(), 204);
+    }
+
+    /// The projects that an image is shared with, sorted.
+    #[track_caller]
+    pub fn members(&self, id: &str) -> Vec<String> {
+        let answer = body(as_admin(self.agent.get(self.url(&format!("images/{id}/members")))).call(), 200);
+        let members = answer["members"].as_array().unwrap().iter().map(|m| m["member_id"].as_str().unwrap().to_owned());
+        let mut members: Vec<_> = members.collect();
+        members.sort();
+        members
+    }
+
     /// Adds a location that Glance itself does not write to.
     #[track_caller]
     pub fn add_location(&self, id: &str, url: &str, metadata: Value) {
