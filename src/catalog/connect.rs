@@ -96,8 +96,9 @@ async fn sqlite(
     let DatabaseUrl::Sqlite { path, busy_timeout } = &config.url else {
         return Err(CatalogError::Statement("not a SQLite URL".to_owned()));
     };
-    if access != Access::Own {
-        look_at_file(path)?;
+    match access {
+        Access::Own => look_at_directory(path)?,
+        Access::ReadOnly | Access::ReadWrite => look_at_file(path)?,
     }
     let mut options = SqliteConnectOptions::new()
         .filename(path)
@@ -116,6 +117,15 @@ async fn sqlite(
         other => other,
     })?;
     Ok(Arc::new(SqlCatalog::<SqliteDialect>::new(pool, deadline)))
+}
+
+/// A file that may be made needs its directory.
+fn look_at_directory(path: &Path) -> Result<(), CatalogError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.exists() || directory.is_none_or(Path::is_dir) {
+        return if path.is_dir() { look_at_file(path) } else { Ok(()) };
+    }
+    Err(CatalogError::NoFile { path: path.to_owned(), what: "cannot be made, its directory does not exist".to_owned() })
 }
 
 /// Fails where no waiting helps and SQLite would only say "unable to open", or "disk I/O error" of a directory.

@@ -4,10 +4,12 @@
 //! sqlx can only run on concrete types. Rejected: generic bounds over sqlx's executors (a page of `for<'c>` at each
 //! use), and three copies of each statement (they drift).
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::NaiveDateTime;
 use futures::stream::BoxStream;
 use sqlx::query::Query;
 use sqlx::{Database, MySql, Postgres, QueryBuilder, Row, Sqlite};
+
+use super::claims::schema;
 
 /// A statement ready to run.
 pub(super) type Statement<'q, D> = Query<'q, <D as Dialect>::Db, <<D as Dialect>::Db as Database>::Arguments>;
@@ -20,38 +22,39 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// `l.id` as an expression that decodes as 64 bits.
     const LOCATION_ID: &'static str;
 
-    /// What makes a SELECT lock its rows until the transaction ends. SQLite has one lock, and takes it with the first
-    /// write; whoever else wrote since the read makes that write fail, and the transaction is repeated.
-    const FOR_UPDATE: &'static str = " FOR UPDATE";
-
-    /// What begins a transaction that will write. SQLite would else take the lock with the first write, and fail where
-    /// another wrote since the first read.
+    /// How a transaction that writes begins. SQLite has one lock; taken with the first write instead, it would be refused
+    /// at once to who has read before, whatever the busy timeout.
     const BEGIN: &'static str = "BEGIN";
 
-    /// The server's clock in UTC, to the millisecond.
+    /// What makes a SELECT lock its rows until the transaction ends.
+    const FOR_UPDATE: &'static str = " FOR UPDATE";
+
+    /// The clock of the database: UTC, with milliseconds.
     const CLOCK: &'static str;
 
-    /// The type of a time in our own tables, to the millisecond.
-    const INSTANT: &'static str;
+    /// How an INSERT that counts the rows it makes, and leaves alone what is there, begins and ends.
+    const INSERT_ABSENT: (&'static str, &'static str) = ("INSERT INTO ", " ON CONFLICT DO NOTHING");
 
-    /// What follows the type of a text in our own tables that is compared letter by letter.
-    const EXACT_TEXT: &'static str = "";
+    /// The end of an INSERT INTO `scrubber_locations` that locks what is there, and leaves it alone.
+    const OR_LOCK: &'static str = " ON CONFLICT (location_id) DO UPDATE SET attempts = 0 WHERE 1 = 0";
 
-    /// What follows the columns of our own tables.
-    const TABLE_OPTIONS: &'static str = "";
+    /// The end of an INSERT INTO `scrubber_locations` that overwrites what is there; assignments follow.
+    const OR_OVERWRITE: &'static str = " ON CONFLICT (location_id) DO UPDATE SET ";
 
-    /// An integer expression so that it decodes as 64 bits.
-    fn wide(expression: &str) -> String {
-        expression.to_owned()
+    /// In such an assignment, the value of `column` that was to be inserted.
+    fn incoming(column: &str) -> String {
+        format!("excluded.{column}")
     }
 
-    /// What follows an INSERT that leaves rows as they are that are there already.
-    fn or_leave(key: &str) -> String {
-        format!(" ON CONFLICT ({key}) DO NOTHING")
-    }
+    /// Our own tables, each made where it is not there.
+    const TABLES: [&'static str; 2];
 
-    /// A time to the millisecond, for our own tables.
-    fn bind_instant(query: &mut QueryBuilder<Self::Db>, at: DateTime<Utc>);
+    /// How many of them are there, for who may read them.
+    const COUNT_TABLES: &'static str;
+
+    /// A time with milliseconds, as our own tables keep it.
+    fn bind_millis(query: &mut QueryBuilder<Self::Db>, at: Option<NaiveDateTime>);
+    fn bind_text_or_null(query: &mut QueryBuilder<Self::Db>, text: Option<String>);
 
     /// A time as this engine's column keeps it.
     fn bind_time(query: &mut QueryBuilder<Self::Db>, at: NaiveDateTime);
@@ -89,6 +92,9 @@ macro_rules! plumbing {
         fn bind_text(query: &mut QueryBuilder<$db>, text: &str) {
             query.push_bind(text.to_owned());
         }
+        fn bind_text_or_null(query: &mut QueryBuilder<$db>, text: Option<String>) {
+            query.push_bind(text);
+        }
         fn int(row: &<$db as Database>::Row, column: usize) -> sqlx::Result<Option<i64>> {
             row.try_get(column)
         }
@@ -123,13 +129,15 @@ impl Dialect for SqliteDialect {
     plumbing!(Sqlite);
 
     const LOCATION_ID: &'static str = "l.id";
-    const FOR_UPDATE: &'static str = "";
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const FOR_UPDATE: &'static str = "";
     const CLOCK: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
-    const INSTANT: &'static str = "DATETIME";
+    const TABLES: [&'static str; 2] = schema::SQLITE;
+    const COUNT_TABLES: &'static str =
+        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('scrubber_locations', 'scrubber_schema')";
 
-    fn bind_instant(query: &mut QueryBuilder<Sqlite>, at: DateTime<Utc>) {
-        query.push_bind(at.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
+    fn bind_millis(query: &mut QueryBuilder<Sqlite>, at: Option<NaiveDateTime>) {
+        query.push_bind(at.map(|at| at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()));
     }
 
     fn bind_time(query: &mut QueryBuilder<Sqlite>, at: NaiveDateTime) {
@@ -150,16 +158,22 @@ impl Dialect for MysqlDialect {
 
     const LOCATION_ID: &'static str = "l.id";
     const CLOCK: &'static str = "UTC_TIMESTAMP(3)";
-    const INSTANT: &'static str = "DATETIME(3)";
-    const EXACT_TEXT: &'static str = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
-    const TABLE_OPTIONS: &'static str = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
+    /// Its own errors aside, IGNORE would let a value that is too long be cut: all of ours are cut before.
+    const INSERT_ABSENT: (&'static str, &'static str) = ("INSERT IGNORE INTO ", "");
+    /// Not IGNORE: that takes shared locks on what is there, and two who then want to write wait for each other.
+    const OR_LOCK: &'static str = " ON DUPLICATE KEY UPDATE location_id = scrubber_locations.location_id";
+    const OR_OVERWRITE: &'static str = " ON DUPLICATE KEY UPDATE ";
+    const TABLES: [&'static str; 2] = schema::MYSQL;
+    const COUNT_TABLES: &'static str = "SELECT COUNT(*) FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name IN ('scrubber_locations', 'scrubber_schema')";
 
-    fn or_leave(key: &str) -> String {
-        format!(" ON DUPLICATE KEY UPDATE {key} = {key}")
+    fn incoming(column: &str) -> String {
+        format!("VALUES({column})")
     }
 
-    fn bind_instant(query: &mut QueryBuilder<MySql>, at: DateTime<Utc>) {
-        query.push_bind(at.naive_utc().trunc_subsecs(3));
+    /// Cut before, because MySQL would round and MariaDB would not.
+    fn bind_millis(query: &mut QueryBuilder<MySql>, at: Option<NaiveDateTime>) {
+        query.push_bind(at.map(whole_millis));
     }
 
     /// Whole seconds: MySQL would round a fraction up, into the future; MariaDB cuts it off.
@@ -179,15 +193,15 @@ impl Dialect for PostgresDialect {
     plumbing!(Postgres);
 
     const LOCATION_ID: &'static str = "l.id::bigint";
-    const CLOCK: &'static str = "(clock_timestamp() AT TIME ZONE 'UTC')";
-    const INSTANT: &'static str = "timestamp(3)";
+    /// Not `now()`, which is the transaction's beginning.
+    const CLOCK: &'static str = "clock_timestamp() AT TIME ZONE 'UTC'";
+    const TABLES: [&'static str; 2] = schema::POSTGRES;
+    const COUNT_TABLES: &'static str = "SELECT COUNT(to_regclass(name)) \
+         FROM (VALUES ('scrubber_locations'), ('scrubber_schema')) AS ours (name)";
 
-    fn wide(expression: &str) -> String {
-        format!("({expression})::bigint")
-    }
-
-    fn bind_instant(query: &mut QueryBuilder<Postgres>, at: DateTime<Utc>) {
-        query.push_bind(at.naive_utc().trunc_subsecs(3));
+    /// Cut before, because it would round.
+    fn bind_millis(query: &mut QueryBuilder<Postgres>, at: Option<NaiveDateTime>) {
+        query.push_bind(at.map(whole_millis));
     }
 
     fn bind_time(query: &mut QueryBuilder<Postgres>, at: NaiveDateTime) {
@@ -201,4 +215,9 @@ impl Dialect for PostgresDialect {
 
 fn whole_seconds(at: NaiveDateTime) -> NaiveDateTime {
     chrono::Timelike::with_nanosecond(&at, 0).unwrap_or(at)
+}
+
+fn whole_millis(at: NaiveDateTime) -> NaiveDateTime {
+    use chrono::Timelike;
+    at.with_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(at)
 }

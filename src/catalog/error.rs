@@ -36,16 +36,22 @@ pub enum CatalogError {
          not read-only"
     )]
     ReadOnly(String),
-    /// The table of claims is not there and cannot be made, or cannot be written.
+    /// The tables of claims are not there and cannot be made.
     #[error(
-        "the tables scrubber_locations and scrubber_schema cannot be made or written: {0}; grant CREATE, SELECT, INSERT, \
-         UPDATE and DELETE on them, or make them by the statements in docs/configuration.md"
+        "the tables scrubber_locations and scrubber_schema cannot be made: {0}; grant CREATE, or make them by hand and \
+         grant SELECT, INSERT, UPDATE and DELETE on them, as docs/configuration.md shows"
     )]
     NoState(String),
-    /// The table of claims is of a later version of this program.
+    /// The tables of claims are there and may not be written.
     #[error(
-        "the table scrubber_locations has version {found}, and this program knows version {known}; install the same \
-         version on all hosts"
+        "claims cannot be written: {0}; grant SELECT, INSERT, UPDATE and DELETE on scrubber_locations and \
+         scrubber_schema, on a server or file that is not read-only"
+    )]
+    StateReadOnly(String),
+    /// The tables of claims are of a later version of this program.
+    #[error(
+        "the table scrubber_locations has version {found}, and this program knows version {known}: another scrubber is \
+         newer; install the same version on all hosts (nothing was touched)"
     )]
     NewerState {
         /// The table's.
@@ -54,7 +60,7 @@ pub enum CatalogError {
         known: i64,
     },
     /// The second database, of `[scrubber] state_connection`, failed.
-    #[error("of [scrubber] state_connection: {0}")]
+    #[error("state_connection: {}", .0.to_string().replace("[database] connection", "[scrubber] state_connection"))]
     State(Box<Self>),
     /// Deadlock, lock timeout, failed certification: the transaction was rolled back.
     #[error("the database rolled the transaction back: {0}")]
@@ -110,11 +116,14 @@ impl From<sqlx::Error> for CatalogError {
 /// characters, and one to three (or four with the extended ones below 8000) digits.
 fn of_code(code: &str, text: String) -> CatalogError {
     match code {
-        // MySQL: deadlock, lock wait timeout, Galera certification. PostgreSQL: serialization, deadlock, lock
-        // timeout. SQLite: busy and locked, with their extended forms.
-        "1213" | "1205" | "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
+        // MySQL: deadlock or failed certification in Galera, lock wait timeout, interrupted in favour of another node's
+        // transaction, a row changed since the snapshot (innodb_snapshot_isolation, on by default in MariaDB 11.6).
+        // PostgreSQL: serialization, deadlock, lock timeout. SQLite: busy and locked, with their extended forms.
+        "1213" | "1205" | "1317" | "1020" | "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
             CatalogError::Conflict(text)
         }
+        // Galera says so at COMMIT, and also when the node has lost its cluster. Only the words tell the two apart.
+        "1180" if text.contains("writeset size") => CatalogError::Statement(text),
         "1044" | "1045" | "1049" | "1698" | "28P01" | "28000" | "3D000" => CatalogError::LoginRefused(text),
         "1054" | "1146" | "42P01" | "42703" => CatalogError::NoSchema(text),
         "1" if text.contains("no such table") || text.contains("no such column") => CatalogError::NoSchema(text),
@@ -123,8 +132,9 @@ fn of_code(code: &str, text: String) -> CatalogError {
         "1142" | "1143" | "1290" | "1792" | "42501" | "25006" | "8" | "776" | "1032" | "1544" => {
             CatalogError::ReadOnly(text)
         }
-        // Going down, starting up, too many connections, wsrep not ready; SQLite: cannot open.
-        "1040" | "1047" | "1053" | "1077" | "1203" | "1927" | "57P01" | "57P02" | "57P03" | "53300" | "14" => {
+        // Going down, starting up, too many connections, wsrep not ready, COMMIT without the cluster (whether it was
+        // committed is not known); SQLite: cannot open.
+        "1040" | "1047" | "1053" | "1077" | "1180" | "1203" | "1927" | "57P01" | "57P02" | "57P03" | "53300" | "14" => {
             CatalogError::Unreachable(text)
         }
         _ => CatalogError::Statement(text),
@@ -207,7 +217,7 @@ mod tests {
     #[test]
     fn a_code_says_whether_trying_again_helps() {
         let kind = |code| of_code(code, "words".to_owned());
-        for conflict in ["1213", "1205", "40001", "40P01", "5", "6", "517"] {
+        for conflict in ["1213", "1205", "1317", "1020", "40001", "40P01", "5", "6", "517"] {
             assert!(matches!(kind(conflict), CatalogError::Conflict(_)), "{conflict}");
         }
         for refused in ["1045", "28P01", "3D000", "1049"] {
@@ -223,5 +233,14 @@ mod tests {
             assert!(matches!(kind(read_only), CatalogError::ReadOnly(_)), "{read_only}");
         }
         assert!(kind("57P01").is_transient() && !kind("22001").is_transient());
+    }
+
+    #[test]
+    fn a_commit_that_galera_refuses_is_told_apart() {
+        let no_cluster = "Error while appending streaming replication fragment(provider status: Not connected to \
+                          Primary Component)";
+        assert!(matches!(of_code("1180", no_cluster.to_owned()), CatalogError::Unreachable(_)));
+        let too_large = of_code("1180", "Maximum writeset size exceeded".to_owned());
+        assert!(!too_large.is_transient(), "{too_large}");
     }
 }

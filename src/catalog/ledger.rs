@@ -55,15 +55,12 @@ where
 {
     /// The usual case: everything in the batch is still ours to record, and three round trips say so.
     async fn try_record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
         let claimed = match &batch.settlement {
-            Some(settlement) => self.delete_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?,
+            Some(settlement) => self.settle_claims(&mut transaction, &batch.gone, settlement).await?,
             None => batch.gone.len() as u64,
         };
-        if let Some(settlement) = &batch.settlement {
-            self.release(&mut transaction, settlement).await?;
-        }
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
         crash::point(Point::AfterLocationRecord);
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
@@ -89,12 +86,11 @@ where
     /// Somebody else changed rows of the batch, or took over its claims: locks them first, to know for certain whose is
     /// what.
     async fn record_beside_another(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_writing().await?;
         let ours = match &batch.settlement {
             Some(settlement) => {
                 let ours = self.lock_own_claims(&mut transaction, &settlement.owner, &batch.gone).await?;
-                self.delete_own_claims(&mut transaction, &settlement.owner, &ours).await?;
-                self.release(&mut transaction, settlement).await?;
+                self.settle_claims(&mut transaction, &ours, settlement).await?;
                 ours
             }
             None => batch.gone.clone(),

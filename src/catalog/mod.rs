@@ -2,7 +2,7 @@
 //!
 //! Promises: [`Catalog`] only reads, and a connection opened for it is read-only at the server too. [`Ledger`] writes
 //! two columns sets, both conditional on `status = 'pending_delete'`, so that nothing recorded by another is
-//! overwritten; the schema is never changed. One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
+//! overwritten; Glance's tables are never changed, and [`Claims`] has its own. One row that cannot be decoded is a [`BrokenRow`], never the end of a page.
 //! Fails with [`CatalogError`], which knows whether trying again helps.
 //! Rejected: sqlx's `Any` driver (no date types), and an ORM (the statements are few, and each is meant).
 
@@ -113,7 +113,7 @@ pub trait Catalog: Send + Sync {
         visit: &mut (dyn for<'r> FnMut(LivingRow) + Send),
     ) -> Result<u64, CatalogError>;
 
-    /// The database's clock, in UTC.
+    /// The database's clock, in UTC, to the millisecond.
     async fn clock(&self) -> Result<DateTime<Utc>, CatalogError>;
 
     /// Counts images.
@@ -152,8 +152,8 @@ pub struct Recorded {
 /// The write side.
 #[async_trait]
 pub trait Ledger: Catalog {
-    /// Marks locations, then the images of which nothing is left, `deleted`. One transaction; repeated by itself after
-    /// a deadlock. Doing it twice is harmless.
+    /// Releases the batch's claims, marks locations, then the images of which nothing is left, `deleted`. One
+    /// transaction; repeated by itself after a deadlock. Doing it twice is harmless.
     async fn record(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Recorded, CatalogError>;
 
     /// Does what [`Ledger::record`] does with a location and takes it back: whether deletions can be recorded at all,

@@ -146,13 +146,13 @@ where
     }
 
     async fn clock(&self) -> Result<DateTime<Utc>, CatalogError> {
-        let mut clock = None;
+        let mut clock = Err(sqlx::Error::RowNotFound);
         let visit = &mut |row: &_| {
-            clock = Some(read_clock::<D>(Some(row)));
+            clock = read_clock::<D>(row);
             Ok(())
         };
         self.each_row("read the clock", self.deadline, QueryBuilder::new(clock_query::<D>()), visit).await?;
-        clock.unwrap_or_else(|| read_clock::<D>(None))
+        Ok(clock?)
     }
 
     async fn waiting(&self, horizon: Horizon, limits: &[DateTime<Utc>]) -> Result<Vec<u64>, CatalogError> {

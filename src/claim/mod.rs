@@ -83,8 +83,11 @@ pub fn rest_after_take_over(hold: &Hold, by: &Owner, lease: Duration) -> Option<
 }
 
 /// How a location stands that was released but not finished. `unanswered`: its call was given up, and may take effect yet.
+/// A connection may break long before a call's deadline, so that the rest counts from the end of the claim, which no
+/// call outlasts, and not from `now`.
 pub fn release(hold: &Hold, unanswered: bool, now: DateTime<Utc>, lease: Duration) -> Hold {
-    Hold { claim: None, rests_until: hold.rests_until.max(unanswered.then(|| later(now, lease))) }
+    let ends = hold.claim.as_ref().map_or(now, |held| held.until.max(now));
+    Hold { claim: None, rests_until: hold.rests_until.max(unanswered.then(|| later(ends, lease))) }
 }
 
 fn later(at: DateTime<Utc>, lease: Duration) -> DateTime<Utc> {
@@ -150,8 +153,12 @@ mod tests {
         let held = held(&scrubber, 0);
         assert!(may_take(&release(&held, false, at(10), LEASE), &restore, at(10), LEASE));
         let unanswered = release(&held, true, at(10), LEASE);
-        assert!(!may_take(&unanswered, &restore, at(69), LEASE));
-        assert!(may_take(&unanswered, &restore, at(70), LEASE));
+        assert!(
+            !may_take(&unanswered, &restore, at(119), LEASE),
+            "its end is the claim's, not the moment it was given up"
+        );
+        assert!(may_take(&unanswered, &restore, at(120), LEASE));
+        assert_eq!(release(&held, true, at(90), LEASE).rests_until, Some(at(150)), "given up after its claim lapsed");
         let later = Hold { rests_until: Some(at(500)), ..held };
         assert_eq!(release(&later, true, at(10), LEASE).rests_until, Some(at(500)), "never shortened");
     }

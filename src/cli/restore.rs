@@ -96,7 +96,7 @@ async fn accounts(config: &Config, request: &Request, stop: &CancellationToken) 
         let catalog = catalog::open_to_show(&config.database, deadline).await?;
         let policy = policy(config, &keys, &stores);
         let sharing = &config.scrubber.sharing;
-        let claims = catalog::claims_to_read(sharing, &config.database, deadline).await?;
+        let claims = catalog::coordinate_read_only(sharing, &config.database, deadline).await?;
         let claims = match (&claims, sharing) {
             (Some(claims), Sharing::Database { lease, .. }) => Some((claims.as_ref(), *lease)),
             _ => None,

@@ -78,3 +78,7 @@ fn refuse(reader: &mut Reader, group: &str, name: &str, reason: impl Into<String
     let place = reader.setting(group, name).map_or(Place::Unset, |setting| setting.place);
     reader.report.error(ConfigError::of(place, group, name, reason));
 }
+
+#[cfg(test)]
+#[path = "sharing_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ mod claims;
 mod crash;
 mod daemon;
 mod faults;
+mod galera;
 mod golden;
 mod lanes;
 mod observe;

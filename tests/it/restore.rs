@@ -2,6 +2,7 @@
 //! should not be but are.
 
 mod claims;
+mod races;
 mod rbd;
 mod refused;
 mod rows;

@@ -9,6 +9,8 @@ find_missing_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   [ -x /usr/sbin/mariadbd ] && command -v mariadb-install-db mariadb-dump mariadb-admin >/dev/null ||
     missing+=(mariadb-server mariadb-client)
+  # With what a node gets its data by.
+  [ -e /usr/lib/galera/libgalera_smm.so ] && command -v rsync ss >/dev/null || missing+=(galera-4 rsync iproute2)
   postgres_bin=$(find_postgres) || missing+=(postgresql)
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
   command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && /usr/bin/python3 -c 'import rados, rbd' 2>/dev/null ||

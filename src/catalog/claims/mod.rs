@@ -7,7 +7,8 @@
 
 mod open;
 mod rows;
-mod schema;
+pub(super) mod schema;
+mod settling;
 mod sql;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use open::{coordinate, coordinate_read_only};
-pub(super) use sql::{clock_query, read_clock};
+pub(super) use rows::{clock_query, read_clock};
 
 use super::{CatalogError, ImageId, LocationId};
 use crate::claim::{Claim, Hold, Owner};
@@ -129,7 +130,7 @@ pub trait Claims: Send + Sync {
     async fn settle(&self, gone: &[LocationId], settlement: &Settlement) -> Result<(), CatalogError>;
 
     /// Writes down how locations failed that nobody had to claim for it, because their rows alone tell. What somebody
-    /// works on is left as it is.
+    /// works on is left as it is, until that claim has lapsed.
     async fn note(&self, failed: &[(Wanted, FailedAttempt)]) -> Result<(), CatalogError>;
 
     /// Streams every row of the table. Where there is no table: none. For a dry run, too.
@@ -138,8 +139,8 @@ pub trait Claims: Send + Sync {
     /// Rows of these images.
     async fn of_images(&self, images: &[ImageId]) -> Result<Vec<ClaimRow>, CatalogError>;
 
-    /// Lets locations be tried at once: those of `images`, or all where none is named. Forgets how they failed.
-    /// Returns how many rows that were.
+    /// Lets locations be tried at once: those of `images`, or all where none is named. Forgets how they failed, and
+    /// leaves claims as they are: who has one writes down how it ended. Returns how many rows that were.
     async fn retry_now(&self, images: &[ImageId]) -> Result<u64, CatalogError>;
 
     /// Forgets rows of locations that are not pending any more, and that nobody works on: what a crash between two

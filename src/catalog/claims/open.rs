@@ -9,7 +9,7 @@ use super::super::connect::{open_read_only_ledger, open_state};
 use super::super::{CatalogError, ImageId, Ledger, LocationId};
 use super::{ClaimRow, Claims, Coordination, FailedAttempt, Settlement, Taken, Wanted};
 use crate::claim::Owner;
-use crate::config::{DatabaseConfig, Sharing};
+use crate::config::{DatabaseConfig, DatabaseUrl, Sharing};
 
 /// Connects to the claims that the config asks for, and makes their table where there is none.
 ///
@@ -32,7 +32,8 @@ pub async fn coordinate(
     Ok(Coordination::Beside(claims))
 }
 
-/// Connects to the claims for reading only, and makes nothing. `None` with `coordination = none`.
+/// Connects to the claims for reading only, and makes nothing. `None` with `coordination = none`, and where the file of
+/// `state_connection` has not been made yet.
 ///
 /// # Errors
 /// The database's; those of a second one say so. A table that is not there is none: it reads as empty.
@@ -45,12 +46,14 @@ pub async fn coordinate_read_only(
     let Some(state) = state else {
         return open_read_only_ledger(database, deadline).await.and_then(claims_of).map(Some);
     };
-    match open_read_only_ledger(state, deadline).await.and_then(claims_of) {
-        Ok(claims) => Ok(Some(Arc::new(StateClaims(claims)))),
-        // A file that the first cycle makes.
-        Err(CatalogError::NoFile { .. }) => Ok(None),
-        Err(error) => Err(of_state(error)),
+    // A file that the first cycle makes.
+    if let DatabaseUrl::Sqlite { path, .. } = &state.url
+        && std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    {
+        return Ok(None);
     }
+    let claims = open_read_only_ledger(state, deadline).await.and_then(claims_of).map_err(of_state)?;
+    Ok(Some(Arc::new(StateClaims(claims))))
 }
 
 fn claims_of(ledger: Arc<dyn Ledger>) -> Result<Arc<dyn Claims>, CatalogError> {

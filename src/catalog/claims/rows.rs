@@ -1,192 +1,258 @@
-//! Rows of `scrubber_locations`, in and out.
+//! The rows of `scrubber_locations`: read with the database's clock, locked, written many at once.
+//!
+//! Promises: ids are locked in the order of the primary key, so that two transactions seldom wait for each other; a text
+//! is cut to its column's length, and a NUL in it (which PostgreSQL does not take) is replaced.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use futures::TryStreamExt;
-use sqlx::{Database, QueryBuilder, Transaction};
+use sqlx::{Database, QueryBuilder};
 
 use super::super::dialect::Dialect;
 use super::super::error::within;
-use super::super::sql::push_ids;
+use super::super::sql::{SqlCatalog, push_ids};
 use super::super::{CatalogError, ImageId, LocationId};
-use super::{ClaimRow, FailedAttempt};
+use super::{ClaimRow, FailedAttempt, Wanted};
 use crate::claim::{Claim, Hold, Owner};
 
-pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+/// Rows in one statement: SQLite takes 32766 values, and a row has [`COLUMNS`].
+const CHUNK: usize = 500;
 
-/// Characters of a store's words that are kept: the column's width.
-const WORDS: usize = 1000;
+const COLUMNS: [&str; 11] = [
+    "location_id",
+    "image_id",
+    "owner",
+    "claimed_until",
+    "rests_until",
+    "attempts",
+    "store",
+    "last_outcome",
+    "last_error",
+    "first_failed_at",
+    "next_attempt_at",
+];
 
-/// Characters of any other text.
-const TEXT: usize = 255;
+/// Lengths of the columns, in characters.
+const IMAGE: usize = 36;
+const WORD: usize = 64;
+const STORE: usize = 255;
+const ERROR: usize = 1000;
 
-/// The columns of [`decode`], in its order.
-pub(super) fn columns<D: Dialect>() -> String {
-    format!(
-        "{id}, image_id, owner, claimed_until, rests_until, {attempts}, store, last_outcome, last_error, \
-         first_failed_at, next_attempt_at",
-        id = D::wide("location_id"),
-        attempts = D::wide("attempts"),
-    )
+type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
+type Row<D> = <<D as Dialect>::Db as Database>::Row;
+
+/// A row, and the database's clock when it was read.
+pub(super) struct Dated {
+    pub row: ClaimRow,
+    pub now: DateTime<Utc>,
 }
 
-/// Decodes one row of [`columns`].
-pub(super) fn decode<D: Dialect>(row: &<D::Db as Database>::Row) -> sqlx::Result<ClaimRow> {
-    let instant = |column| -> sqlx::Result<Option<DateTime<Utc>>> {
-        Ok(D::time(row, column)?.map(|at: NaiveDateTime| at.and_utc()))
-    };
-    let claim = D::text(row, 2)?.zip(instant(3)?);
-    let attempts = D::int(row, 5)?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
-    let failed = match D::text(row, 7)?.zip(instant(9)?) {
-        Some((outcome, first)) => Some(FailedAttempt {
-            attempts,
-            outcome,
-            error: D::text(row, 8)?,
-            store: D::text(row, 6)?,
-            first,
-            next: instant(10)?,
-        }),
+impl<D: Dialect> SqlCatalog<D> {
+    /// Claims those of `wanted` of which there is no row. The number of them.
+    pub(super) async fn insert_claims(
+        &self,
+        connection: &mut Connection<D>,
+        wanted: &[&Wanted],
+        claim: &Claim,
+        (begin, end): (&str, &str),
+    ) -> Result<u64, CatalogError> {
+        let mut made = 0;
+        for chunk in wanted.chunks(CHUNK) {
+            let mut query = QueryBuilder::new(format!(
+                "{begin}scrubber_locations (location_id, image_id, owner, claimed_until) VALUES "
+            ));
+            for (place, one) in chunk.iter().enumerate() {
+                query.push(if place == 0 { "(" } else { ",(" });
+                D::bind_id(&mut query, one.location.0);
+                query.push(",");
+                D::bind_text(&mut query, &bounded(&one.image.0, IMAGE));
+                query.push(",");
+                D::bind_text(&mut query, claim.owner.as_str());
+                query.push(",");
+                push_time::<D>(&mut query, Some(claim.until));
+                query.push(")");
+            }
+            query.push(end);
+            made += within("claim", self.deadline, D::execute(connection, query.build())).await?;
+        }
+        Ok(made)
+    }
+
+    /// Writes whole rows, new or not as `end` says. The number of rows that the database counts.
+    pub(super) async fn insert_rows(
+        &self,
+        connection: &mut Connection<D>,
+        rows: &[ClaimRow],
+        (begin, end): (&str, &str),
+    ) -> Result<u64, CatalogError> {
+        let mut made = 0;
+        for chunk in rows.chunks(CHUNK) {
+            let mut query = QueryBuilder::new(format!("{begin}scrubber_locations ({}) VALUES ", COLUMNS.join(",")));
+            for (place, row) in chunk.iter().enumerate() {
+                query.push(if place == 0 { "(" } else { ",(" });
+                push_row::<D>(&mut query, row);
+                query.push(")");
+            }
+            query.push(end);
+            made += within("write claims", self.deadline, D::execute(connection, query.build())).await?;
+        }
+        Ok(made)
+    }
+
+    /// Overwrites rows that the transaction has locked.
+    pub(super) async fn overwrite(
+        &self,
+        connection: &mut Connection<D>,
+        rows: &[ClaimRow],
+    ) -> Result<(), CatalogError> {
+        let assigned = COLUMNS.iter().skip(1).map(|column| format!("{column} = {}", D::incoming(column)));
+        let end = format!("{}{}", D::OR_OVERWRITE, assigned.collect::<Vec<_>>().join(", "));
+        self.insert_rows(connection, rows, ("INSERT INTO ", &end)).await.map(drop)
+    }
+
+    /// Takes rows away; with `owner`, only that one's. The number of them.
+    pub(super) async fn delete_rows(
+        &self,
+        connection: &mut Connection<D>,
+        ids: &[LocationId],
+        owner: Option<&Owner>,
+    ) -> Result<u64, CatalogError> {
+        let mut gone = 0;
+        for chunk in ids.chunks(CHUNK) {
+            let mut query = QueryBuilder::new("DELETE FROM scrubber_locations WHERE location_id IN (");
+            push_ids::<D>(&mut query, chunk);
+            query.push(")");
+            if let Some(owner) = owner {
+                query.push(" AND owner = ");
+                D::bind_text(&mut query, owner.as_str());
+            }
+            gone += within("release claims", self.deadline, D::execute(connection, query.build())).await?;
+        }
+        Ok(gone)
+    }
+
+    /// The rows of `ids`, which nobody else can change until the transaction ends.
+    pub(super) async fn lock_rows(
+        &self,
+        connection: &mut Connection<D>,
+        ids: impl Iterator<Item = LocationId>,
+    ) -> Result<HashMap<LocationId, Dated>, CatalogError> {
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let mut query = select::<D>();
+            query.push(" WHERE location_id IN (");
+            push_ids::<D>(&mut query, chunk);
+            query.push(") ORDER BY location_id").push(D::FOR_UPDATE);
+            let rows = async { D::stream(&mut *connection, query.build()).try_collect::<Vec<_>>().await };
+            for row in within("lock claims", self.deadline, rows).await? {
+                let dated = dated::<D>(&row)?;
+                found.insert(dated.row.location, dated);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// All columns, in the order that [`dated`] expects.
+pub(super) fn select<D: Dialect>() -> QueryBuilder<D::Db> {
+    QueryBuilder::new(format!("SELECT {}, {} FROM scrubber_locations", D::CLOCK, COLUMNS.join(", ")))
+}
+
+/// Decodes a row of [`select`].
+pub(super) fn dated<D: Dialect>(row: &Row<D>) -> sqlx::Result<Dated> {
+    let time = |column| Ok::<_, sqlx::Error>(D::time(row, column)?.map(|at| at.and_utc()));
+    let now = read_clock::<D>(row)?;
+    let owner = D::text(row, 3)?.map(Owner::from_row);
+    // Without an end it has lapsed for ever: we write none like it.
+    let claim = owner.map(|owner| Ok::<_, sqlx::Error>(Claim { owner, until: time(4)?.unwrap_or_default() }));
+    let failed = match D::text(row, 8)? {
         None => None,
+        Some(outcome) => Some(FailedAttempt {
+            attempts: D::int(row, 6)?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+            outcome,
+            error: D::text(row, 9)?,
+            store: D::text(row, 7)?,
+            first: time(10)?.unwrap_or(now),
+            next: time(11)?,
+        }),
     };
-    Ok(ClaimRow {
-        location: LocationId(D::int(row, 0)?.ok_or(sqlx::Error::RowNotFound)?),
-        image: ImageId(D::text(row, 1)?.unwrap_or_default()),
-        hold: Hold {
-            claim: claim.map(|(owner, until)| Claim { owner: Owner::from_row(owner), until }),
-            rests_until: instant(4)?,
-        },
+    let row = ClaimRow {
+        location: LocationId(D::int(row, 1)?.ok_or(sqlx::Error::RowNotFound)?),
+        image: ImageId(D::text(row, 2)?.unwrap_or_default()),
+        hold: Hold { claim: claim.transpose()?, rests_until: time(5)? },
         failed,
-    })
+    };
+    Ok(Dated { row, now })
 }
 
-/// Inserts rows. `otherwise` says what becomes of one that is there already; with nothing said it is an error.
-pub(super) async fn insert<D: Dialect>(
-    transaction: &mut Tx<D>,
-    deadline: Duration,
-    rows: &[ClaimRow],
-    otherwise: &str,
-) -> Result<(), CatalogError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut insert = QueryBuilder::new(
-        "INSERT INTO scrubber_locations (location_id, image_id, owner, claimed_until, rests_until, attempts, store, \
-         last_outcome, last_error, first_failed_at, next_attempt_at) VALUES ",
-    );
-    for (place, row) in rows.iter().enumerate() {
-        insert.push(if place == 0 { "(" } else { ", (" });
-        push_row::<D>(&mut insert, row);
-        insert.push(")");
-    }
-    insert.push(otherwise);
-    within("write claims", deadline, D::execute(&mut *transaction, insert.build())).await?;
-    Ok(())
+/// What tells the time, for [`read_clock`].
+pub(in crate::catalog) fn clock_query<D: Dialect>() -> String {
+    format!("SELECT {}", D::CLOCK)
 }
 
-fn push_row<D: Dialect>(insert: &mut QueryBuilder<D::Db>, row: &ClaimRow) {
+/// The clock in the first column. PostgreSQL's has microseconds; claims have not.
+pub(in crate::catalog) fn read_clock<D: Dialect>(row: &Row<D>) -> sqlx::Result<DateTime<Utc>> {
+    use chrono::SubsecRound;
+    Ok(D::time(row, 0)?.ok_or(sqlx::Error::RowNotFound)?.and_utc().trunc_subsecs(3))
+}
+
+fn push_row<D: Dialect>(query: &mut QueryBuilder<D::Db>, row: &ClaimRow) {
     let (claim, failed) = (row.hold.claim.as_ref(), row.failed.as_ref());
-    D::bind_id(insert, row.location.0);
-    insert.push(", ");
-    D::bind_text(insert, &fit(&row.image.0, TEXT));
-    push_text::<D>(insert, claim.map(|claim| claim.owner.as_str()), TEXT);
-    push_instant::<D>(insert, claim.map(|claim| claim.until));
-    push_instant::<D>(insert, row.hold.rests_until);
-    insert.push(", ");
-    insert.push(failed.map_or(0, |failed| failed.attempts.min(i32::MAX.unsigned_abs())));
-    push_text::<D>(insert, failed.and_then(|failed| failed.store.as_deref()), TEXT);
-    push_text::<D>(insert, failed.map(|failed| failed.outcome.as_str()), TEXT);
-    push_text::<D>(insert, failed.and_then(|failed| failed.error.as_deref()), WORDS);
-    push_instant::<D>(insert, failed.map(|failed| failed.first));
-    push_instant::<D>(insert, failed.and_then(|failed| failed.next));
+    let text = |text: Option<&str>, length| text.map(|text| bounded(text, length));
+    D::bind_id(query, row.location.0);
+    query.push(",");
+    D::bind_text(query, &bounded(&row.image.0, IMAGE));
+    query.push(",");
+    D::bind_text_or_null(query, claim.map(|claim| claim.owner.as_str().to_owned()));
+    query.push(",");
+    push_time::<D>(query, claim.map(|claim| claim.until));
+    query.push(",");
+    push_time::<D>(query, row.hold.rests_until);
+    query.push(",");
+    D::bind_id(query, failed.map_or(0, |failed| failed.attempts.into()));
+    query.push(",");
+    D::bind_text_or_null(query, text(failed.and_then(|failed| failed.store.as_deref()), STORE));
+    query.push(",");
+    D::bind_text_or_null(query, text(failed.map(|failed| failed.outcome.as_str()), WORD));
+    query.push(",");
+    D::bind_text_or_null(query, text(failed.and_then(|failed| failed.error.as_deref()), ERROR));
+    query.push(",");
+    push_time::<D>(query, failed.map(|failed| failed.first));
+    query.push(",");
+    push_time::<D>(query, failed.and_then(|failed| failed.next));
 }
 
-fn push_text<D: Dialect>(query: &mut QueryBuilder<D::Db>, text: Option<&str>, width: usize) {
-    query.push(", ");
-    match text {
-        Some(text) => D::bind_text(query, &fit(text, width)),
-        None => {
-            query.push("NULL");
-        }
+/// So many characters at most.
+fn bounded(text: &str, length: usize) -> String {
+    text.chars().take(length).map(|letter| if letter == '\0' { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+}
+
+pub(super) fn push_time<D: Dialect>(query: &mut QueryBuilder<D::Db>, at: Option<DateTime<Utc>>) {
+    D::bind_millis(query, storable(at));
+}
+
+/// What every database can keep: times end with the year 9999.
+fn storable(at: Option<DateTime<Utc>>) -> Option<NaiveDateTime> {
+    let last = chrono::NaiveDate::from_ymd_opt(9999, 12, 31).and_then(|day| day.and_hms_opt(23, 59, 59));
+    at.map(|at| last.map_or(at.naive_utc(), |last| at.naive_utc().min(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_characters_and_has_no_nul() {
+        assert_eq!(bounded("gr\u{fc}\u{1F600}\0x", 5), "gr\u{fc}\u{1F600}\u{fffd}");
     }
-}
 
-fn push_instant<D: Dialect>(query: &mut QueryBuilder<D::Db>, at: Option<DateTime<Utc>>) {
-    query.push(", ");
-    match at {
-        Some(at) => D::bind_instant(query, at),
-        None => {
-            query.push("NULL");
-        }
+    #[test]
+    fn a_time_beyond_all_is_the_last_one() {
+        assert_eq!(storable(Some(DateTime::<Utc>::MAX_UTC)).unwrap().to_string(), "9999-12-31 23:59:59");
+        assert_eq!(storable(None), None);
     }
-}
-
-/// What a column takes: so many characters, and none that PostgreSQL has no place for.
-fn fit(text: &str, width: usize) -> String {
-    text.chars().filter(|letter| *letter != '\0').take(width).collect()
-}
-
-/// Deletes rows, whoever holds them. For rows that this transaction has locked.
-pub(super) async fn delete<D: Dialect>(
-    transaction: &mut Tx<D>,
-    deadline: Duration,
-    locations: &[LocationId],
-) -> Result<(), CatalogError> {
-    if locations.is_empty() {
-        return Ok(());
-    }
-    let mut delete = QueryBuilder::new("DELETE FROM scrubber_locations WHERE location_id IN (");
-    push_ids::<D>(&mut delete, locations);
-    delete.push(")");
-    within("delete claims", deadline, D::execute(&mut *transaction, delete.build())).await?;
-    Ok(())
-}
-
-/// Deletes the rows that `owner` holds, and says how many those were.
-pub(super) async fn delete_own<D: Dialect>(
-    transaction: &mut Tx<D>,
-    deadline: Duration,
-    owner: &Owner,
-    locations: &[LocationId],
-) -> Result<u64, CatalogError> {
-    if locations.is_empty() {
-        return Ok(0);
-    }
-    let mut delete = QueryBuilder::new("DELETE FROM scrubber_locations WHERE owner = ");
-    D::bind_text(&mut delete, owner.as_str());
-    delete.push(" AND location_id IN (");
-    push_ids::<D>(&mut delete, locations);
-    delete.push(")");
-    within("release claims", deadline, D::execute(&mut *transaction, delete.build())).await
-}
-
-/// Replaces rows by what they are now: one statement for all of them, whatever differs. For rows that this transaction
-/// has locked.
-pub(super) async fn replace<D: Dialect>(
-    transaction: &mut Tx<D>,
-    deadline: Duration,
-    rows: &[ClaimRow],
-) -> Result<(), CatalogError> {
-    let ids: Vec<_> = rows.iter().map(|row| row.location).collect();
-    delete::<D>(transaction, deadline, &ids).await?;
-    insert::<D>(transaction, deadline, rows, "").await
-}
-
-/// Rows by id, which nobody else can change until the transaction ends.
-pub(super) async fn lock<D: Dialect>(
-    transaction: &mut Tx<D>,
-    deadline: Duration,
-    locations: &[LocationId],
-) -> Result<Vec<ClaimRow>, CatalogError> {
-    if locations.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut query =
-        QueryBuilder::new(format!("SELECT {} FROM scrubber_locations WHERE location_id IN (", columns::<D>()));
-    push_ids::<D>(&mut query, locations);
-    // In one order for all, so that two transactions wait for each other rather than fail.
-    query.push(") ORDER BY location_id").push(D::FOR_UPDATE);
-    let found = async { D::stream(&mut *transaction, query.build()).try_collect::<Vec<_>>().await };
-    let found = within("lock claims", deadline, found).await?;
-    Ok(found.iter().map(decode::<D>).collect::<sqlx::Result<_>>()?)
 }

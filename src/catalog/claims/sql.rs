@@ -1,34 +1,35 @@
-//! The statements of the claims, once, for all three databases.
+//! The table of claims in a database of Glance's kind.
 //!
-//! Promises: what the functions of [`crate::claim`] decide is decided on rows that are locked until the transaction ends,
-//! and written in it; a transaction that loses against another one is repeated. A row that says nothing any more is
-//! deleted, so that the table is as small as what is in hand, fails or rests.
-//! Rejected: the rules a second time, in SQL (they drift, and the model could not check them); and an upsert for each
-//! dialect, where a delete and an insert of locked rows say the same on all.
+//! Promises: what is decided is decided by [`crate::claim`], on rows that are locked until the transaction ends. Locks
+//! are taken in one order everywhere: claims, then `image_locations`, then `images`. A transaction that the database
+//! rolls back in favour of another is repeated.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, SubsecRound, Utc};
-use futures::TryStreamExt;
-use sqlx::{Database, QueryBuilder};
+use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
 
 use super::super::dialect::Dialect;
 use super::super::error::{retry_conflicts, within};
+use super::super::ledger::Tx;
 use super::super::sql::{SCAN_DEADLINES, SqlCatalog, push_ids, push_texts};
-use super::super::{CatalogError, ImageId, LocationId};
-use super::rows::{self, Tx};
-use super::{ClaimRow, Claims, FailedAttempt, KeptClaim, Settlement, Taken, Wanted};
+use super::super::{Catalog, CatalogError, ImageId, LocationId};
+use super::rows::{Dated, dated, push_time, select};
+use super::{ClaimRow, Claims, FailedAttempt, Settlement, Taken, Wanted};
 use crate::claim::{self, Claim, Hold, Owner};
+
+/// Rows in one transaction where all of the table is gone through.
+const PORTION: usize = 500;
 
 #[async_trait]
 impl<D: Dialect> Claims for SqlCatalog<D>
 where
-    <D::Db as Database>::Arguments: Send,
+    <D::Db as sqlx::Database>::Arguments: Send,
 {
     async fn prepare(&self) -> Result<(), CatalogError> {
-        retry_conflicts(|| self.make_tables()).await
+        self.prepare_tables().await
     }
 
     async fn take(
@@ -38,10 +39,14 @@ where
         lease: Duration,
         retry: bool,
     ) -> Result<Vec<Taken>, CatalogError> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
+        let mut sorted: Vec<_> = wanted.iter().collect();
+        sorted.sort_unstable_by_key(|one| one.location);
+        sorted.dedup_by_key(|one| one.location);
+        if retry_conflicts(|| self.take_absent(owner, &sorted, lease)).await? == sorted.len() as u64 {
+            return Ok(vec![Taken::Granted(None); wanted.len()]);
         }
-        retry_conflicts(|| self.try_take(owner, wanted, lease, retry)).await
+        let taken = retry_conflicts(|| self.take_locked(owner, &sorted, lease, retry)).await?;
+        wanted.iter().map(|one| taken.get(&one.location).cloned().ok_or_else(vanished)).collect()
     }
 
     async fn renew(
@@ -50,314 +55,244 @@ where
         locations: &[LocationId],
         lease: Duration,
     ) -> Result<Vec<LocationId>, CatalogError> {
-        if locations.is_empty() {
-            return Ok(Vec::new());
+        let mut kept = Vec::with_capacity(locations.len());
+        for portion in locations.chunks(PORTION) {
+            kept.extend(retry_conflicts(|| self.renew_portion(owner, portion, lease)).await?);
         }
-        retry_conflicts(|| self.try_renew(owner, locations, lease)).await
+        Ok(kept)
     }
 
     async fn settle(&self, gone: &[LocationId], settlement: &Settlement) -> Result<(), CatalogError> {
+        if gone.is_empty() && settlement.kept.is_empty() {
+            return Ok(());
+        }
         retry_conflicts(|| async {
             let mut transaction = self.begin_writing().await?;
-            rows::delete_own::<D>(&mut transaction, self.deadline, &settlement.owner, gone).await?;
-            self.release(&mut transaction, settlement).await?;
+            self.settle_claims(&mut transaction, gone, settlement).await?;
             within("commit", self.deadline, transaction.commit()).await
         })
         .await
     }
 
     async fn note(&self, failed: &[(Wanted, FailedAttempt)]) -> Result<(), CatalogError> {
-        if failed.is_empty() {
-            return Ok(());
+        for portion in failed.chunks(PORTION) {
+            let mut rows: Vec<_> = portion.iter().map(|(wanted, failed)| noted(wanted, failed)).collect();
+            rows.sort_unstable_by_key(|row| row.location);
+            rows.dedup_by_key(|row| row.location);
+            retry_conflicts(|| self.note_portion(&rows)).await?;
         }
-        retry_conflicts(|| self.try_note(failed)).await
+        Ok(())
     }
 
     async fn rows(&self, visit: &mut (dyn for<'r> FnMut(ClaimRow) + Send)) -> Result<u64, CatalogError> {
-        let query = QueryBuilder::new(format!("SELECT {} FROM scrubber_locations", rows::columns::<D>()));
-        self.visit_claims(query, visit).await
+        let mut seen = 0;
+        let each = &mut |row: &_| {
+            seen += 1;
+            visit(dated::<D>(row)?.row);
+            Ok(())
+        };
+        if self.has_tables().await? {
+            self.each_row("read the claims", self.deadline * SCAN_DEADLINES, select::<D>(), each).await?;
+        }
+        Ok(seen)
     }
 
     async fn of_images(&self, images: &[ImageId]) -> Result<Vec<ClaimRow>, CatalogError> {
-        if images.is_empty() {
-            return Ok(Vec::new());
+        let mut rows = Vec::new();
+        if images.is_empty() || !self.has_tables().await? {
+            return Ok(rows);
         }
-        let mut query =
-            QueryBuilder::new(format!("SELECT {} FROM scrubber_locations WHERE image_id IN (", rows::columns::<D>()));
-        push_texts::<D>(&mut query, images);
-        query.push(") ORDER BY location_id");
-        let mut found = Vec::new();
-        self.visit_claims(query, &mut |row| found.push(row)).await?;
-        Ok(found)
+        for portion in images.chunks(PORTION) {
+            let mut query = select::<D>();
+            query.push(" WHERE image_id IN (");
+            push_texts::<D>(&mut query, portion);
+            query.push(") ORDER BY location_id");
+            let each = &mut |row: &_| {
+                rows.push(dated::<D>(row)?.row);
+                Ok(())
+            };
+            self.each_row("read claims of images", self.deadline * SCAN_DEADLINES, query, each).await?;
+        }
+        Ok(rows)
     }
 
     async fn retry_now(&self, images: &[ImageId]) -> Result<u64, CatalogError> {
-        retry_conflicts(|| self.try_retry_now(images)).await
+        let mut failed = Vec::new();
+        let mut collect = |row: ClaimRow| failed.extend(row.failed.is_some().then_some(row.location));
+        if images.is_empty() {
+            self.rows(&mut collect).await?;
+        } else {
+            self.of_images(images).await?.into_iter().for_each(collect);
+        }
+        let mut count = 0;
+        // In portions: a table that is locked as a whole would hold up every scrubber.
+        for portion in failed.chunks(PORTION) {
+            let forget = |row: &Dated| row.row.failed.is_some().then(|| ClaimRow { failed: None, ..row.row.clone() });
+            count += retry_conflicts(|| self.change(portion, forget)).await?;
+        }
+        Ok(count)
     }
 
     async fn forget(&self, locations: &[LocationId]) -> Result<(), CatalogError> {
-        if locations.is_empty() {
-            return Ok(());
+        for portion in locations.chunks(PORTION) {
+            let empty = |dated: &Dated| {
+                let (claim, rests_until) = (dated.row.hold.claim.as_ref(), dated.row.hold.rests_until);
+                let over = |until: DateTime<Utc>| dated.now >= until;
+                let idle = claim.is_none_or(|claim| over(claim.until)) && rests_until.is_none_or(over);
+                idle.then(|| ClaimRow { hold: Hold::default(), failed: None, ..dated.row.clone() })
+            };
+            retry_conflicts(|| self.change(portion, empty)).await?;
         }
-        retry_conflicts(|| self.try_forget(locations)).await
+        Ok(())
     }
 }
 
 impl<D: Dialect> SqlCatalog<D>
 where
-    <D::Db as Database>::Arguments: Send,
+    <D::Db as sqlx::Database>::Arguments: Send,
 {
-    async fn try_take(
-        &self,
-        owner: &Owner,
-        wanted: &[Wanted],
-        lease: Duration,
-        retry: bool,
-    ) -> Result<Vec<Taken>, CatalogError> {
-        let mut transaction = self.begin_writing().await?;
-        // Read before any row is waited for: a claim then lapses too early rather than too late.
-        let now = self.clock_in(&mut transaction).await?;
-        let fresh = |wanted: &Wanted| ClaimRow {
-            location: wanted.location,
-            image: wanted.image.clone(),
-            hold: claim::take(&Hold::default(), owner, now, lease),
-            failed: None,
-        };
-        let fresh: Vec<_> = wanted.iter().map(fresh).collect();
-        rows::insert::<D>(&mut transaction, self.deadline, &fresh, &D::or_leave("location_id")).await?;
-        let ids: Vec<_> = wanted.iter().map(|wanted| wanted.location).collect();
-        let found = rows::lock::<D>(&mut transaction, self.deadline, &ids).await?;
-        let mut changed = Vec::new();
-        let mut taken = HashMap::with_capacity(found.len());
-        for row in found {
-            let verdict = verdict(&row, owner, now, lease, retry);
-            let is_granted = matches!(verdict, Taken::Granted(_));
-            taken.insert(row.location, verdict);
-            let hold = claim::take(&row.hold, owner, now, lease);
-            // What was inserted just now is as it should be.
-            if is_granted && hold != row.hold {
-                changed.push(ClaimRow { hold, ..row });
-            }
-        }
-        rows::replace::<D>(&mut transaction, self.deadline, &changed).await?;
-        within("commit", self.deadline, transaction.commit()).await?;
-        let missing = || CatalogError::Conflict("a claim was deleted while it was made".to_owned());
-        ids.iter().map(|id| taken.remove(id).ok_or_else(missing)).collect()
-    }
-
-    async fn try_renew(
-        &self,
-        owner: &Owner,
-        locations: &[LocationId],
-        lease: Duration,
-    ) -> Result<Vec<LocationId>, CatalogError> {
-        let mut transaction = self.begin_writing().await?;
-        let now = self.clock_in(&mut transaction).await?;
-        let mut update = QueryBuilder::new("UPDATE scrubber_locations SET claimed_until = ");
-        D::bind_instant(&mut update, Claim::new(owner.clone(), now, lease).until);
-        update.push(" WHERE owner = ");
-        D::bind_text(&mut update, owner.as_str());
-        update.push(" AND location_id IN (");
-        push_ids::<D>(&mut update, locations);
-        update.push(")");
-        let renewed = within("renew claims", self.deadline, D::execute(&mut transaction, update.build())).await?;
-        let ours = if renewed == locations.len() as u64 {
-            locations.to_vec()
-        } else {
-            let found = rows::lock::<D>(&mut transaction, self.deadline, locations).await?;
-            let ours = found.iter().filter(|row| claim::is_held_by(&row.hold, owner));
-            ours.map(|row| row.location).collect()
-        };
-        within("commit", self.deadline, transaction.commit()).await?;
-        Ok(ours)
-    }
-
-    /// Releases the claims of what stays pending, in a transaction of the caller's.
-    pub(in crate::catalog) async fn release(
-        &self,
-        transaction: &mut Tx<D>,
-        settlement: &Settlement,
-    ) -> Result<(), CatalogError> {
-        let Settlement { owner, lease, kept } = settlement;
-        if kept.is_empty() {
-            return Ok(());
-        }
-        let now = self.clock_in(transaction).await?;
-        let ids: Vec<_> = kept.iter().map(|kept| kept.wanted.location).collect();
-        let found = rows::lock::<D>(transaction, self.deadline, &ids).await?;
-        let by_id: HashMap<_, _> = kept.iter().map(|kept| (kept.wanted.location, kept)).collect();
-        let ours = found.into_iter().filter(|row| claim::is_held_by(&row.hold, owner));
-        let released: Vec<_> = ours
-            .filter_map(|row| {
-                let KeptClaim { failed, unanswered, .. } = by_id.get(&row.location)?;
-                let hold = claim::release(&row.hold, *unanswered, now, *lease);
-                Some(ClaimRow { hold, failed: failed.clone().or(row.failed), ..row })
-            })
-            .collect();
-        self.put(transaction, released, now).await
-    }
-
-    /// Of `locations`, those that are `owner`'s, which nobody can take over until the transaction ends.
-    pub(in crate::catalog) async fn lock_own_claims(
-        &self,
-        transaction: &mut Tx<D>,
-        owner: &Owner,
-        locations: &[LocationId],
-    ) -> Result<Vec<LocationId>, CatalogError> {
-        let found = rows::lock::<D>(transaction, self.deadline, locations).await?;
-        let ours = found.iter().filter(|row| claim::is_held_by(&row.hold, owner));
-        Ok(ours.map(|row| row.location).collect())
-    }
-
-    /// Deletes the claims that `owner` has on `locations`; how many that were.
-    pub(in crate::catalog) async fn delete_own_claims(
-        &self,
-        transaction: &mut Tx<D>,
-        owner: &Owner,
-        locations: &[LocationId],
-    ) -> Result<u64, CatalogError> {
-        rows::delete_own::<D>(transaction, self.deadline, owner, locations).await
-    }
-
-    /// Writes rows, and leaves out those that say nothing any more.
-    async fn put(&self, transaction: &mut Tx<D>, rows: Vec<ClaimRow>, now: DateTime<Utc>) -> Result<(), CatalogError> {
-        let (stay, go): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| says_something(row, now));
-        let go: Vec<_> = go.iter().map(|row| row.location).collect();
-        rows::delete::<D>(transaction, self.deadline, &go).await?;
-        rows::replace::<D>(transaction, self.deadline, &stay).await
-    }
-
-    async fn try_note(&self, failed: &[(Wanted, FailedAttempt)]) -> Result<(), CatalogError> {
-        let mut transaction = self.begin_writing().await?;
-        let now = self.clock_in(&mut transaction).await?;
-        let fresh = |(wanted, failed): &(Wanted, FailedAttempt)| ClaimRow {
-            location: wanted.location,
-            image: wanted.image.clone(),
-            hold: Hold::default(),
-            failed: Some(failed.clone()),
-        };
-        let fresh: Vec<_> = failed.iter().map(fresh).collect();
-        rows::insert::<D>(&mut transaction, self.deadline, &fresh, &D::or_leave("location_id")).await?;
-        let ids: Vec<_> = fresh.iter().map(|row| row.location).collect();
-        let by_id: HashMap<_, _> = fresh.into_iter().map(|row| (row.location, row.failed)).collect();
-        let found = rows::lock::<D>(&mut transaction, self.deadline, &ids).await?;
-        let changed = found.into_iter().filter(|row| {
-            let is_held = row.hold.claim.as_ref().is_some_and(|claim| now < claim.until);
-            !is_held && by_id.get(&row.location).is_some_and(|failed| *failed != row.failed)
-        });
-        let changed: Vec<_> =
-            changed.map(|row| ClaimRow { failed: by_id.get(&row.location).cloned().flatten(), ..row }).collect();
-        rows::replace::<D>(&mut transaction, self.deadline, &changed).await?;
-        within("commit", self.deadline, transaction.commit()).await
-    }
-
-    /// Clears what is known of failures, of rows that somebody works on too: whoever does writes down how it ended.
-    async fn try_retry_now(&self, images: &[ImageId]) -> Result<u64, CatalogError> {
-        let mut transaction = self.begin_writing().await?;
-        let now = self.clock_in(&mut transaction).await?;
-        let mut update = QueryBuilder::new(
-            "UPDATE scrubber_locations SET attempts = 0, store = NULL, last_outcome = NULL, last_error = NULL, \
-             first_failed_at = NULL, next_attempt_at = NULL WHERE last_outcome IS NOT NULL",
-        );
-        push_images::<D>(&mut update, images);
-        let cleared = within("clear failures", self.deadline, D::execute(&mut transaction, update.build())).await?;
-        let mut delete = QueryBuilder::new(
-            "DELETE FROM scrubber_locations WHERE owner IS NULL AND last_outcome IS NULL AND (rests_until IS NULL OR \
-             rests_until <= ",
-        );
-        D::bind_instant(&mut delete, now);
-        delete.push(")");
-        push_images::<D>(&mut delete, images);
-        within("clear failures", self.deadline, D::execute(&mut transaction, delete.build())).await?;
-        within("commit", self.deadline, transaction.commit()).await?;
-        Ok(cleared)
-    }
-
-    async fn try_forget(&self, locations: &[LocationId]) -> Result<(), CatalogError> {
-        let mut transaction = self.begin_writing().await?;
-        let now = self.clock_in(&mut transaction).await?;
-        let mut delete = QueryBuilder::new("DELETE FROM scrubber_locations WHERE (owner IS NULL OR claimed_until <= ");
-        D::bind_instant(&mut delete, now);
-        delete.push(") AND (rests_until IS NULL OR rests_until <= ");
-        D::bind_instant(&mut delete, now);
-        delete.push(") AND location_id IN (");
-        push_ids::<D>(&mut delete, locations);
-        delete.push(")");
-        within("forget locations", self.deadline, D::execute(&mut transaction, delete.build())).await?;
-        within("commit", self.deadline, transaction.commit()).await
-    }
-
-    async fn visit_claims(
-        &self,
-        query: QueryBuilder<D::Db>,
-        visit: &mut (dyn for<'r> FnMut(ClaimRow) + Send),
-    ) -> Result<u64, CatalogError> {
-        let mut seen = 0;
-        let each = &mut |row: &_| {
-            seen += 1;
-            visit(rows::decode::<D>(row)?);
-            Ok(())
-        };
-        match self.each_row("read scrubber_locations", self.deadline * SCAN_DEADLINES, query, each).await {
-            Ok(()) => Ok(seen),
-            // Nobody has made the table yet.
-            Err(CatalogError::NoSchema(_)) => Ok(0),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The database's clock, to the millisecond, as the columns keep it.
-    async fn clock_in(&self, transaction: &mut Tx<D>) -> Result<DateTime<Utc>, CatalogError> {
-        let mut query = QueryBuilder::new(clock_query::<D>());
-        let row = async { D::stream(&mut *transaction, query.build()).try_next().await };
-        read_clock::<D>(within("read the clock", self.deadline, row).await?.as_ref())
-    }
-
     /// A transaction that may be the only one to write, where the engine knows no other way.
-    pub(super) async fn begin_writing(&self) -> Result<Tx<D>, CatalogError> {
+    pub(in crate::catalog) async fn begin_writing(&self) -> Result<Tx<D>, CatalogError> {
         within("begin", self.deadline, self.pool.begin_with(D::BEGIN)).await
     }
-}
 
-pub(in crate::catalog) fn clock_query<D: Dialect>() -> String {
-    format!("SELECT {}", D::CLOCK)
-}
+    /// The usual case: nobody has a row for any of them. One statement, and a transaction of its own: whatever it claims
+    /// is claimed, and [`Self::take_locked`] finds it again.
+    async fn take_absent(&self, owner: &Owner, wanted: &[&Wanted], lease: Duration) -> Result<u64, CatalogError> {
+        // The clock is read before: a claim that lapses a moment early is safe, one that lapses late is not.
+        let claim = Claim::new(owner.clone(), self.clock().await?, lease);
+        let mut connection = within("claim", self.deadline, self.pool.acquire()).await?;
+        self.insert_claims(&mut connection, wanted, &claim, D::INSERT_ABSENT).await
+    }
 
-pub(in crate::catalog) fn read_clock<D: Dialect>(
-    row: Option<&<D::Db as Database>::Row>,
-) -> Result<DateTime<Utc>, CatalogError> {
-    let now = match row {
-        Some(row) => D::time(row, 0)?,
-        None => None,
-    };
-    let no_clock = || CatalogError::Statement("the database does not tell the time".to_owned());
-    Ok(now.ok_or_else(no_clock)?.and_utc().trunc_subsecs(3))
-}
+    async fn take_locked(
+        &self,
+        owner: &Owner,
+        wanted: &[&Wanted],
+        lease: Duration,
+        retry: bool,
+    ) -> Result<HashMap<LocationId, Taken>, CatalogError> {
+        let claim = Claim::new(owner.clone(), self.clock().await?, lease);
+        let mut transaction = self.begin_writing().await?;
+        // Again, for those whose rows have gone since.
+        self.insert_claims(&mut transaction, wanted, &claim, ("INSERT INTO ", D::OR_LOCK)).await?;
+        let rows = self.lock_rows(&mut transaction, wanted.iter().map(|one| one.location)).await?;
+        let mut granted = Vec::with_capacity(wanted.len());
+        let mut taken = HashMap::with_capacity(wanted.len());
+        for one in wanted {
+            let dated = rows.get(&one.location).ok_or_else(vanished)?;
+            let (outcome, row) = decide(dated, one, owner, lease, retry);
+            granted.extend(row);
+            taken.insert(one.location, outcome);
+        }
+        self.overwrite(&mut transaction, &granted).await?;
+        within("commit", self.deadline, transaction.commit()).await?;
+        Ok(taken)
+    }
 
-/// What becomes of one that is wanted.
-fn verdict(row: &ClaimRow, owner: &Owner, now: DateTime<Utc>, lease: Duration, retry: bool) -> Taken {
-    if !claim::may_take(&row.hold, owner, now, lease) {
-        let held = row.hold.claim.clone().filter(|held| held.owner != *owner);
-        return match (held, row.hold.rests_until) {
-            (Some(held), _) => Taken::Held(held),
-            (None, rests_until) => Taken::Rests(rests_until.unwrap_or(now)),
+    async fn renew_portion(
+        &self,
+        owner: &Owner,
+        locations: &[LocationId],
+        lease: Duration,
+    ) -> Result<Vec<LocationId>, CatalogError> {
+        let claim = Claim::new(owner.clone(), self.clock().await?, lease);
+        let mut update = QueryBuilder::new("UPDATE scrubber_locations SET claimed_until = ");
+        push_time::<D>(&mut update, Some(claim.until));
+        push_own::<D>(&mut update, owner, locations);
+        let mut connection = within("renew claims", self.deadline, self.pool.acquire()).await?;
+        let renewed = within("renew claims", self.deadline, D::execute(&mut connection, update.build())).await?;
+        drop(connection);
+        if renewed == locations.len() as u64 {
+            return Ok(locations.to_vec());
+        }
+        // Nobody gains a claim of this owner's meanwhile, and what was just renewed does not lapse.
+        let mut query = QueryBuilder::new("SELECT location_id FROM scrubber_locations");
+        push_own::<D>(&mut query, owner, locations);
+        let mut kept = Vec::with_capacity(locations.len());
+        let each = &mut |row: &_| {
+            kept.extend(D::int(row, 0)?.map(LocationId));
+            Ok(())
         };
+        self.each_row("read renewed claims", self.deadline, query, each).await?;
+        Ok(kept)
     }
-    match &row.failed {
-        Some(failed) if !retry && failed.next.is_some_and(|next| now < next) => Taken::Waits(failed.clone()),
-        failed => Taken::Granted(failed.clone()),
+
+    async fn note_portion(&self, rows: &[ClaimRow]) -> Result<(), CatalogError> {
+        let mut connection = within("note failures", self.deadline, self.pool.acquire()).await?;
+        let made = self.insert_rows(&mut connection, rows, D::INSERT_ABSENT).await?;
+        drop(connection);
+        if made == rows.len() as u64 {
+            return Ok(());
+        }
+        let notes: HashMap<_, _> = rows.iter().map(|row| (row.location, row)).collect();
+        let ids: Vec<_> = rows.iter().map(|row| row.location).collect();
+        let write = |dated: &Dated| {
+            let note = notes.get(&dated.row.location)?;
+            let lapsed = dated.row.hold.claim.as_ref().is_none_or(|claim| dated.now >= claim.until);
+            lapsed.then(|| ClaimRow { hold: dated.row.hold.clone(), ..(*note).clone() })
+        };
+        self.change(&ids, write).await.map(drop)
+    }
+
+    /// Changes rows as `change` says of each (`None`: it stays); what says nothing any more goes. How many that were.
+    async fn change(
+        &self,
+        ids: &[LocationId],
+        change: impl Fn(&Dated) -> Option<ClaimRow> + Send + Sync,
+    ) -> Result<u64, CatalogError> {
+        let mut transaction = self.begin_writing().await?;
+        let rows = self.lock_rows(&mut transaction, ids.iter().copied()).await?;
+        let changed: Vec<_> = rows.values().filter_map(|dated| Some((change(dated)?, dated.now))).collect();
+        let count = changed.len() as u64;
+        self.write_or_delete(&mut transaction, changed).await?;
+        within("commit", self.deadline, transaction.commit()).await?;
+        Ok(count)
     }
 }
 
-fn says_something(row: &ClaimRow, now: DateTime<Utc>) -> bool {
-    let rests = row.hold.rests_until.is_some_and(|until| now < until);
-    row.hold.claim.is_some() || row.failed.is_some() || rests
+/// What becomes of a wanted location, and its row where it is granted.
+fn decide(dated: &Dated, wanted: &Wanted, by: &Owner, lease: Duration, retry: bool) -> (Taken, Option<ClaimRow>) {
+    let Dated { row, now } = dated;
+    if !claim::may_take(&row.hold, by, *now, lease) {
+        let without_rest = Hold { claim: row.hold.claim.clone(), rests_until: None };
+        let taken = match (&row.hold.claim, row.hold.rests_until) {
+            (_, Some(until)) if claim::may_take(&without_rest, by, *now, lease) => Taken::Rests(until),
+            (Some(claim), _) => Taken::Held(claim.clone()),
+            // Nothing else is there that could hinder.
+            (None, until) => Taken::Rests(until.unwrap_or(*now)),
+        };
+        return (taken, None);
+    }
+    // Databases use the id of a row that was purged again: what is known of another image's location is not this one's.
+    let failed = row.failed.clone().filter(|_| row.image == wanted.image);
+    if let Some(failed) = &failed
+        && !retry
+        && !claim::is_held_by(&row.hold, by)
+        && failed.next.is_some_and(|next| next > *now)
+    {
+        return (Taken::Waits(failed.clone()), None);
+    }
+    let hold = claim::take(&row.hold, by, *now, lease);
+    let row = ClaimRow { location: wanted.location, image: wanted.image.clone(), hold, failed: failed.clone() };
+    (Taken::Granted(failed), Some(row))
 }
 
-fn push_images<D: Dialect>(query: &mut QueryBuilder<D::Db>, images: &[ImageId]) {
-    if !images.is_empty() {
-        query.push(" AND image_id IN (");
-        push_texts::<D>(query, images);
-        query.push(")");
-    }
+fn noted(wanted: &Wanted, failed: &FailedAttempt) -> ClaimRow {
+    let (location, image) = (wanted.location, wanted.image.clone());
+    ClaimRow { location, image, hold: Hold::default(), failed: Some(failed.clone()) }
+}
+
+/// The condition that `location_id` is one of these and the claim is `owner`'s.
+fn push_own<D: Dialect>(query: &mut QueryBuilder<D::Db>, owner: &Owner, locations: &[LocationId]) {
+    query.push(" WHERE owner = ");
+    D::bind_text(query, owner.as_str());
+    query.push(" AND location_id IN (");
+    push_ids::<D>(query, locations);
+    query.push(")");
+}
+
+/// A row that was there a moment ago, and locked: the transaction is repeated.
+fn vanished() -> CatalogError {
+    CatalogError::Conflict("the row of a claim has gone".to_owned())
 }

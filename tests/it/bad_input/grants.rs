@@ -7,52 +7,17 @@ use std::path::Path;
 use super::*;
 use crate::support::binary::Scrubber;
 use crate::support::servers::engines_at_hand;
-
-/// A user of one database; dropped with the value, before the database.
-struct User<'a> {
-    site: &'a Site,
-    name: String,
-}
-
-impl<'a> User<'a> {
-    /// May read all tables, and update those of `writable`.
-    fn new(site: &'a Site, writable: &[&str]) -> User<'a> {
-        // The database's name is unique on the server.
-        let name = site.database.url().rsplit('/').next().unwrap().replace("test_", "reader_");
-        let (create, read) = match site.database.engine {
-            Engine::Postgres => {
-                (format!("CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'"), "ALL TABLES IN SCHEMA public")
-            }
-            _ => (format!("CREATE USER {name} IDENTIFIED BY '{SECRET}'"), "*"),
-        };
-        let updates = writable.iter().map(|table| format!(";GRANT UPDATE ON {table} TO {name}"));
-        let updates = updates.collect::<String>();
-        site.database.execute(&format!("{create};GRANT SELECT ON {read} TO {name}{updates}"));
-        User { site, name }
-    }
-
-    fn url(&self) -> String {
-        let (dialect, rest) = self.site.database.url().split_once("://").unwrap();
-        format!("{dialect}://{}:{SECRET}@{}", self.name, rest.split_once('@').unwrap().1)
-    }
-}
-
-impl Drop for User<'_> {
-    fn drop(&mut self) {
-        let user = &self.name;
-        self.site.database.execute(&match self.site.database.engine {
-            Engine::Postgres => format!("DROP OWNED BY {user}; DROP ROLE {user}"),
-            _ => format!("DROP USER {user}"),
-        });
-    }
-}
+use crate::support::user::User;
 
 #[test]
 fn a_user_who_may_not_update_is_found_out_before_anything_is_deleted() {
     for engine in engines_at_hand().into_iter().filter(|engine| *engine != Engine::Sqlite) {
         for (writable, missing) in [(&[][..], "image_locations"), (&["image_locations"], "images")] {
             let site = site_on(engine);
-            let user = User::new(&site, writable);
+            let user = User::reader(&site.database, SECRET);
+            for table in writable {
+                user.grant(&format!("UPDATE ON {table}"));
+            }
             let config = pointing_to(&site, &user.url());
             let listed = site.run_with(&config, &["--dry-run", "-f", "value"]);
             assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""), "{}", listed.output());

@@ -54,7 +54,11 @@ fn two_scrubbers_that_coordinate_share_the_work() {
             assert_eq!(run.code, Some(0), "{engine:?}: {}", run.output());
             assert!(!run.stderr.contains("ERROR"), "{engine:?}: {}", run.stderr);
             let report = report(run);
-            assert_eq!((&report["overtaken"], &report["lost"], done(run, "absent")), (&0.into(), &0.into(), 0), "{report}");
+            assert_eq!(
+                (&report["overtaken"], &report["lost"], done(run, "absent")),
+                (&0.into(), &0.into(), 0),
+                "{report}"
+            );
         }
         let state = State::of(&site);
         assert_eq!((state.files, state.deleted()), (0, COUNT), "{engine:?}");

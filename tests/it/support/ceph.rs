@@ -4,16 +4,15 @@
 //! The programs behind this are `tests/servers/ceph/cluster.py` and `images.py`; whatever they start goes with the value.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::servers::{ceph_conf, glance_venv};
+use super::talk::Talk;
 
 /// A cluster. Fields go in this order: who speaks to it, its daemons, their directory.
 pub struct Ceph {
@@ -148,7 +147,7 @@ impl Holder {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.talk.child), signal).unwrap();
+        self.talk.signal(signal);
     }
 }
 
@@ -164,48 +163,4 @@ fn python() -> PathBuf {
 
 fn in_tests_servers(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/ceph").join(file)
-}
-
-/// A process that answers each line with a line, and that ends with its stdin.
-struct Talk {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Talk {
-    fn start(python: &Path, arguments: &[&OsStr]) -> Talk {
-        let mut command = Command::new(python);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Talk { child, stdin, stdout }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Empty when it has ended.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim().to_owned()
-    }
-}
-
-impl Talk {
-    /// Lets it end in its own way.
-    fn end(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
-/// At once: what it has to say to a cluster that is frozen or full would never end.
-impl Drop for Talk {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

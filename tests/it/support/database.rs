@@ -61,6 +61,24 @@ impl Database {
         Database { engine, url, kept: Kept::WithItsServer }
     }
 
+    /// An empty Glance database on a Galera cluster, as each of its nodes has it. `admins` are administrators' URLs;
+    /// `private` says that the cluster goes with the test.
+    pub fn on_both(admins: &[String; 2], private: bool) -> [Database; 2] {
+        let (engine, [one, two]) = (Engine::Mariadb, admins);
+        let mut first = fresh_on_server(engine, one.clone());
+        if private {
+            first.kept = Kept::WithItsServer;
+        }
+        let second = Database { engine, url: first.url.replace(one.as_str(), two), kept: Kept::WithItsServer };
+        catch_up(two);
+        [first, second]
+    }
+
+    /// Returns once this node of a Galera cluster has all that was committed on any.
+    pub fn catch_up(&self) {
+        catch_up(&self.url);
+    }
+
     /// What to write after `connection =`.
     pub fn url(&self) -> &str {
         &self.url
@@ -167,6 +185,10 @@ impl Drop for Database {
             execute(self.engine, admin, &format!("DROP DATABASE {name}{force}"));
         }
     }
+}
+
+fn catch_up(node: &str) {
+    execute(Engine::Mariadb, node, "SET SESSION wsrep_sync_wait = 1; SELECT 1");
 }
 
 fn fresh_sqlite() -> Database {

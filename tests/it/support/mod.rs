@@ -7,6 +7,7 @@ pub mod api;
 pub mod binary;
 pub mod ceph;
 pub mod database;
+pub mod galera;
 pub mod glance;
 pub mod private_server;
 pub mod proxy;
@@ -14,6 +15,8 @@ pub mod rows;
 pub mod servers;
 pub mod site;
 pub mod snapshot;
+pub mod talk;
+pub mod user;
 pub mod web;
 
 use std::time::{Duration, Instant};

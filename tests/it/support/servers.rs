@@ -43,6 +43,11 @@ pub fn ceph_conf(variable: &str) -> Option<PathBuf> {
     at_hand("Ceph", variable).map(PathBuf::from)
 }
 
+/// The file that names the nodes of the Galera cluster.
+pub fn galera_urls() -> Option<PathBuf> {
+    at_hand("Galera", "SCRUBBER_TEST_GALERA").map(PathBuf::from)
+}
+
 /// Where Glance's schema is, as its glance-manage made it: `sqlite.db`, `mariadb.sql`, `postgres.sql`.
 pub fn schema_dir() -> Option<PathBuf> {
     at_hand("Glance's own schema", "SCRUBBER_TEST_SCHEMA_DIR").map(PathBuf::from)
