@@ -33,6 +33,10 @@ macro_rules! points {
 }
 
 points! {
+    /// One of the tables of claims has just been made.
+    BetweenTables = "between_tables",
+    /// A portion is claimed; its rows were not read again.
+    AfterClaim = "after_claim",
     /// A portion's rows were read again; nothing of it is on its way to a store.
     AfterLook = "after_look",
     /// A call to a store is about to begin.
@@ -41,10 +45,21 @@ points! {
     AfterDelete = "after_delete",
     /// In the transaction that records: the locations are marked, their images are not.
     AfterLocationRecord = "after_location_record",
-    /// In the same transaction: all is marked, nothing is committed.
+    /// Claims are released, and that is not committed: in the same transaction, or after it where they are in another
+    /// database.
+    InRelease = "in_release",
+    /// In the transaction that records: all is marked, nothing is committed.
     AfterImageRecord = "after_image_record",
     /// The transaction that records is committed.
     AfterCommit = "after_commit",
+    /// A restore has claimed its image's locations.
+    RestoreAfterClaim = "restore_after_claim",
+    /// It has seen that the data is there.
+    RestoreAfterProbe = "restore_after_probe",
+    /// All is written that brings the image back; nothing is committed.
+    RestoreInTransaction = "restore_in_transaction",
+    /// The image is back; in another database its claims may not be released.
+    RestoreAfterCommit = "restore_after_commit",
 }
 
 /// The variable that names a place, and how often it is passed before: `after_delete:3`.

@@ -58,7 +58,11 @@ where
         let mut transaction = self.begin_writing().await?;
         // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
         let claimed = match &batch.settlement {
-            Some(settlement) => self.settle_claims(&mut transaction, &batch.gone, settlement).await?,
+            Some(settlement) => {
+                let claimed = self.settle_claims(&mut transaction, &batch.gone, settlement).await?;
+                crash::point(Point::InRelease);
+                claimed
+            }
             None => batch.gone.len() as u64,
         };
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;

@@ -1,4 +1,4 @@
-//! A storm: scrubbers that are killed and stopped again and again, and a writer that creates and deletes, all on
+//! A storm: scrubbers that are killed and stopped again and again, restores, and a writer that creates and deletes, all on
 //! one database; on MariaDB and on PostgreSQL at the same time.
 //!
 //! What must hold is looked at all along (`check`). Then the storm ends, and one quiet run must finish everything.
@@ -8,10 +8,11 @@
 mod check;
 mod counts;
 mod model;
+mod restorer;
 mod storm;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ use model::Model;
 
 /// How long without another word.
 const SECONDS: u64 = 60;
+
+/// `claim_lease`, in seconds.
+const LEASE: u64 = 3;
 
 /// Everything that the actors of one storm share.
 struct Soak {
@@ -44,11 +48,12 @@ impl Soak {
         for store in STORES {
             std::fs::create_dir(directory_of(&site, store)).unwrap();
         }
-        let config = site.config(
+        let config = site.config(&format!(
             "[DEFAULT]\nscrub_time = 1\nwakeup_time = 1\nenabled_backends = one:file, two:file\n\
              [one]\nfilesystem_store_datadir = {dir}/one\n[two]\nfilesystem_store_datadir = {dir}/two\n\
-             [scrubber]\nlock_file = {dir}/lock\n",
-        );
+             [scrubber]\ncoordination = database\nstore_deadline = 1\nclaim_lease = {LEASE}\n",
+            dir = site.directory.path().display(),
+        ));
         Soak { site, config, model: Mutex::default(), counts: Counts::default(), over: AtomicBool::new(false), seed }
     }
 
@@ -107,8 +112,13 @@ fn run(engine: Engine, length: Duration, seed: u64) {
                 act(soak);
             })
         };
-        let actors: [fn(&Soak); 4] =
-            [writer::write, |soak| storm::scrub(soak, 1), |soak| storm::scrub(soak, 2), check::look_on];
+        let actors: [fn(&Soak); 5] = [
+            writer::write,
+            restorer::restore,
+            |soak| storm::scrub(soak, 1),
+            |soak| storm::scrub(soak, 2),
+            check::look_on,
+        ];
         let actors: Vec<_> = actors.into_iter().map(actor).collect();
         soak.pass(length);
         soak.over.store(true, Ordering::SeqCst);
@@ -147,9 +157,4 @@ fn nothing_is_lost_and_nothing_stays_in_a_storm() {
             }
         }
     });
-}
-
-/// The path of a `file` URI.
-fn path_of(uri: &str) -> &Path {
-    Path::new(uri.strip_prefix("file://").unwrap())
 }

@@ -1,6 +1,6 @@
 //! What the actors know of the images, and so what rows and files must say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::support::api::ApiImage;
@@ -14,6 +14,10 @@ pub enum Life {
     Changing,
     /// Deleted under `delayed_delete`, so long ago: a scrubber may be at work on it.
     Pending(Instant),
+    /// A restore is at work on it, or was killed at that: it is whole or still pending.
+    Open,
+    /// Its restore was refused: it goes in the end.
+    Refused,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +52,12 @@ impl Model {
     pub fn pick(&self, random: &mut fastrand::Rng, wanted: impl Fn(&Image) -> bool) -> Option<Image> {
         let found: Vec<_> = self.images.values().filter(|image| wanted(image)).collect();
         (!found.is_empty()).then(|| found[random.usize(0..found.len())].clone())
+    }
+
+    /// Whether one of `living` has a location with this URI.
+    pub fn is_needed(&self, uri: &str, living: &BTreeSet<String>) -> bool {
+        let mut locations = living.iter().flat_map(|id| &self.images[id].api.locations);
+        locations.any(|location| location.uri == uri)
     }
 
     pub fn count(&self, wanted: impl Fn(&Image) -> bool) -> usize {

@@ -1,4 +1,5 @@
-//! Glance, as far as the storm needs one: it creates images, deletes them, and takes locations from living ones.
+//! Glance, as far as the storm needs one: it creates images, some of the data of others, deletes them, and takes
+//! locations from living ones.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +7,8 @@ use chrono::Utc;
 use fastrand::Rng;
 
 use super::model::{Image, Life};
-use super::{STORES, Soak, directory_of, path_of};
-use crate::support::api::{self, ApiImage, ApiLocation};
+use super::{STORES, Soak, directory_of};
+use crate::support::api::{self, ApiImage, ApiLocation, path_of};
 use crate::support::database::Session;
 
 /// Living images that the writer keeps about.
@@ -24,6 +25,10 @@ pub fn write(soak: &Soak) {
         let living = soak.model.lock().unwrap().count(|image| image.life == Life::Living);
         match random.u32(0..100) {
             0..10 => shrink(soak, &mut session, &mut random),
+            10..13 => {
+                number += 1;
+                share(soak, &mut session, &mut random, &format!("twin-{number:06}"));
+            }
             _ if random.usize(0..2 * LIVING) >= living => {
                 number += 1;
                 create(soak, &mut session, &mut random, &format!("soak-{number:06}"));
@@ -40,9 +45,22 @@ fn create(soak: &Soak, session: &mut Session, random: &mut Rng, id: &str) {
         let store = STORES[random.usize(0..STORES.len())];
         let path = directory_of(&soak.site, store).join(format!("{id}.{part}"));
         let uri = format!("file://{}", path.display());
-        std::fs::write(&path, &uri).unwrap();
-        locations.push(ApiLocation { uri, store: store.to_owned() });
+        let location = ApiLocation { uri, store: store.to_owned() };
+        std::fs::write(&path, location.content()).unwrap();
+        locations.push(location);
     }
+    write_image(soak, session, random, id, locations);
+}
+
+/// Makes an image of data that a living one has too.
+fn share(soak: &Soak, session: &mut Session, random: &mut Rng, id: &str) {
+    let Some(image) = claim(soak, random, |image| image.life == Life::Living) else { return };
+    write_image(soak, session, random, id, image.api.locations[..1].to_vec());
+    soak.model.lock().unwrap().set(&image.api.id, Life::Living);
+    soak.counts.one("images of shared data");
+}
+
+fn write_image(soak: &Soak, session: &mut Session, random: &mut Rng, id: &str, locations: Vec<ApiLocation>) {
     let some = |what: &str, most: usize, random: &mut Rng| {
         (0..random.usize(0..=most)).map(|number| format!("{what}{number}")).collect::<Vec<_>>()
     };

@@ -1,6 +1,8 @@
 //! What Glance's API writes into its database: an image with everything that belongs to it, and its deletion under
 //! `delayed_delete`, statement by statement. As read from a real Glance's transactions; `real_glance` compares the rest.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
 
 use super::servers::Engine;
@@ -22,13 +24,23 @@ pub struct ApiLocation {
     pub store: String,
 }
 
+/// Bytes of each image.
+const SIZE: usize = 1000;
+
+impl ApiLocation {
+    /// What lies there: its own URI, as long as the image is.
+    pub fn content(&self) -> String {
+        format!("{:.<SIZE$}", self.uri)
+    }
+}
+
 impl ApiImage {
     /// The statements of its creation, as one transaction.
     pub fn create(&self, engine: Engine, now: DateTime<Utc>) -> String {
         let (id, now, no) = (&self.id, time(now), flag(engine, false));
         let mut sql = format!(
             "INSERT INTO images (id, name, owner, size, status, created_at, updated_at, deleted, min_disk, min_ram, visibility) \
-             VALUES ('{id}', 'name of {id}', 'owner', 1000, 'active', {now}, {now}, {no}, 0, 0, 'shared');"
+             VALUES ('{id}', 'name of {id}', 'owner', {SIZE}, 'active', {now}, {now}, {no}, 0, 0, 'shared');"
         );
         for ApiLocation { uri, store } in &self.locations {
             sql += &format!(
@@ -116,4 +128,9 @@ fn flag(engine: Engine, on: bool) -> &'static str {
         (_, true) => "1",
         (_, false) => "0",
     }
+}
+
+/// The path of a `file` URI.
+pub fn path_of(uri: &str) -> &Path {
+    Path::new(uri.strip_prefix("file://").unwrap())
 }

@@ -4,6 +4,7 @@
 //! servers and processes go with the value that stands for them.
 
 pub mod api;
+pub mod api_rows;
 pub mod binary;
 pub mod ceph;
 pub mod database;
