@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod claim;
 pub mod cli;
 pub mod config;
+pub mod crash;
 mod daemon;
 pub mod exit;
 pub mod host_lock;

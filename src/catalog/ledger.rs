@@ -18,6 +18,7 @@ use super::dialect::Dialect;
 use super::error::{retry_conflicts, within};
 use super::sql::{SqlCatalog, push_ids, push_texts};
 use super::{Batch, Catalog, CatalogError, Claims, ImageId, Ledger, LocationId, Recorded};
+use crate::crash::{self, Point};
 
 pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
@@ -57,10 +58,15 @@ where
         let mut transaction = self.begin_writing().await?;
         // Claims first, in every transaction that needs them, so that two of them wait for each other and do not fail.
         let claimed = match &batch.settlement {
-            Some(settlement) => self.settle_claims(&mut transaction, &batch.gone, settlement).await?,
+            Some(settlement) => {
+                let claimed = self.settle_claims(&mut transaction, &batch.gone, settlement).await?;
+                crash::point(Point::InRelease);
+                claimed
+            }
             None => batch.gone.len() as u64,
         };
         let locations = self.mark_locations(&mut transaction, &batch.gone, now).await?;
+        crash::point(Point::AfterLocationRecord);
         let images = self.mark_images(&mut transaction, &batch.images, now).await?;
         let all_locations = locations == batch.gone.len() as u64 && claimed == locations;
         let all_images = images == batch.images.len() as u64;
@@ -74,8 +80,10 @@ where
             // moment are ours, since until this transaction they had a pending location.
             false => self.deleted_of(&mut transaction, &batch.images, Some(now)).await?,
         };
+        crash::point(Point::AfterImageRecord);
         // Killed before this line: nothing is recorded, and the next cycle finds the data `absent`.
         within("commit", self.deadline, transaction.commit()).await?;
+        crash::point(Point::AfterCommit);
         Ok(Recorded { locations, overtaken: Vec::new(), lost: Vec::new(), finished })
     }
 

@@ -16,6 +16,7 @@ use super::ledger::Tx;
 use super::rows::{image_row, location_columns, location_row};
 use super::sql::{SqlCatalog, push_ids};
 use super::{BrokenRow, Catalog, CatalogError, ImageId, ImageRow, Ledger, LocationId, LocationRow, Settlement};
+use crate::crash::{self, Point};
 
 /// A row of `image_properties`, `image_tags` or `image_members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,8 +208,10 @@ where
             within("roll back", self.deadline, transaction.rollback()).await?;
             return Ok(Restored::Changed(changed));
         }
+        crash::point(Point::RestoreInTransaction);
         // Killed before this line: nothing is restored, and the claims lapse.
         within("commit", self.deadline, transaction.commit()).await?;
+        crash::point(Point::RestoreAfterCommit);
         Ok(Restored::Done)
     }
 

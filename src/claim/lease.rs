@@ -66,7 +66,8 @@ impl Tenure {
     }
 
     /// Whether a call may begin now: it must end before the lease does. Between this answer and what it permits there is
-    /// always a moment; a process that is stopped in just that one, for longer than two leases, is not noticed.
+    /// always a moment. A process that is stopped in just that one is noticed by nobody; a restore has waited for one lease
+    /// more than the claim's, so that the stop has to last for longer than what is left of both.
     pub fn lets_begin(&self) -> bool {
         self.0.as_ref().is_none_or(|held| held.covers(held.longest))
     }

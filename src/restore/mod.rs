@@ -27,6 +27,7 @@ pub use plan::{Fate, RestorePlan};
 pub use refusal::Refusal;
 
 use crate::catalog::{CatalogError, Claims, ImageId, ImageRow, RestoreLedger, Restored, WholeImages};
+use crate::crash::{self, Point};
 use crate::scrub::{Clock, Policy};
 use held::{Held, Taking};
 
@@ -136,6 +137,7 @@ impl Restorer<'_> {
                 return Ok(Account { refusal: Some(refusal), ..Account::seen(id, plan, Vec::new()) });
             }
         };
+        crash::point(Point::RestoreAfterClaim);
         let done = tokio::select! {
             seen = self.look_again(id, fate, &held) => match seen {
                 Ok(account) if account.refusal.is_none() => self.commit(account, &held).await,
@@ -162,6 +164,7 @@ impl Restorer<'_> {
             return Ok(Account { refusal: Some(refusal), ..Account::seen(id, plan, Vec::new()) });
         }
         let sights = look::look(&plan.locations, plan.image.size, self.policy).await;
+        crash::point(Point::RestoreAfterProbe);
         Ok(Account::seen(id, plan, sights))
     }
 

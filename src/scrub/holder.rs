@@ -22,6 +22,7 @@ use crate::catalog::{
 };
 use crate::claim::{Lease, Moment, Owner, Party, Tenure};
 use crate::config::{ScrubberConfig, Sharing};
+use crate::crash::{self, Point};
 
 /// Leases are renewed when this part of them has passed, so that two renewals may fail before one runs out.
 const RENEWED_AFTER: u32 = 3;
@@ -113,6 +114,7 @@ impl<'a> Holder<'a> {
             ))
         };
         let (asked, taken) = patience::retry(self.patience, "claim locations", take).await?;
+        crash::point(Point::AfterClaim);
         let tenure = || Tenure::of(Lease::since(asked, self.leases.length), self.leases.longest_call);
         let granted = wanted.iter().zip(&taken).filter(|(_, taken)| matches!(taken, Taken::Granted(_)));
         let claimed = |wanted: &Wanted| Claimed { wanted: wanted.clone(), tenure: tenure(), is_called: false };
@@ -205,6 +207,7 @@ impl<'a> Holder<'a> {
                 let ours = claims.renew(&self.owner, &batch.gone, self.leases.length).await?;
                 let lost: Vec<_> = batch.gone.iter().filter(|location| !ours.contains(location)).copied().collect();
                 let recorded = ledger.record(&Batch { gone: ours.clone(), ..batch.clone() }, now).await?;
+                crash::point(Point::InRelease);
                 // Killed here: the rows are `deleted`, and their claims lapse. Whoever comes to them finds them so.
                 claims.settle(&ours, &settlement).await?;
                 Recorded { lost, ..recorded }

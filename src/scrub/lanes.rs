@@ -31,6 +31,7 @@ use super::silence::{Heard, Silence};
 use super::survey::PAGE;
 use crate::catalog::{Catalog, CatalogError, FailedAttempt, LocationId, Taken, Wanted};
 use crate::claim::Claim;
+use crate::crash::{self, Point};
 use crate::store::{Answer, Outcome, Pace, Store};
 
 /// What became of one location.
@@ -325,6 +326,7 @@ impl<'a> Lanes<'a> {
         let read = || self.catalog.locations(portion);
         let rows = patience::retry(self.patience, "read locations again", read).await?;
         let looked_at = Instant::now();
+        crash::point(Point::AfterLook);
         let there = rows.iter().map(|row| plan::ids(row).0).collect();
         self.tell_vanished(lane, portion, &there, settled).await;
         let mut calls = VecDeque::new();
@@ -399,7 +401,9 @@ impl<'a> Lanes<'a> {
         let seen = StoreCall { number, store: store.id(), container: &call.container, in_hand: &call.in_hand };
         self.observer.call_began(&seen);
         let begun = Instant::now();
+        crash::point(Point::BeforeCall);
         let answers = store.delete(&call.approved).await;
+        crash::point(Point::AfterDelete);
         self.observer.call_ended(&seen, begun.elapsed());
         Ok((call, answers))
     }

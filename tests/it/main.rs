@@ -4,6 +4,7 @@
 mod bad_input;
 mod catalog;
 mod claims;
+mod crash;
 mod daemon;
 mod faults;
 mod galera;
@@ -16,4 +17,5 @@ mod real_glance;
 mod restore;
 mod retries;
 mod scrub_once;
+mod soak;
 mod support;

@@ -10,6 +10,7 @@ use super::super::CatalogError;
 use super::super::dialect::Dialect;
 use super::super::error::within;
 use super::super::sql::SqlCatalog;
+use crate::crash::{self, Point};
 
 /// The version of the tables that this program makes and knows.
 pub(in crate::catalog) const VERSION: i64 = 1;
@@ -93,7 +94,10 @@ impl<D: Dialect> SqlCatalog<D> {
             return Ok(());
         }
         for table in D::TABLES {
-            let Err(error) = self.run("make a table", table).await else { continue };
+            let Err(error) = self.run("make a table", table).await else {
+                crash::point(Point::BetweenTables);
+                continue;
+            };
             // PostgreSQL's IF NOT EXISTS fails where another makes the table at the same moment.
             return Err(match error {
                 _ if self.count_tables().await? > before => CatalogError::Conflict(error.to_string()),

@@ -39,31 +39,6 @@ fn a_second_signal_stops_at_once_and_the_next_run_finishes() {
     }
 }
 
-/// Wherever it hits: no row says deleted while its file is there, and the next run finishes.
-#[test]
-fn sigkill_at_any_moment_loses_nothing() {
-    const COUNT: usize = 1000;
-    // When each of these stands in the log; the last are locations that are recorded, soon and late.
-    let moments =
-        ["glance.scrubber", "due0001 is scrubbed", "due0200 is scrubbed", "due0500 is scrubbed", "due0800 is"];
-    for engine in engines_at_hand() {
-        let site = site_with(engine, COUNT);
-        let mut recorded = 0;
-        for moment in moments {
-            let running = start(&site, "[DEFAULT]\ndebug = True");
-            running.until_stderr_or_end(moment);
-            let _ = running.try_signal(Signal::KILL);
-            running.wait();
-            let state = State::of(&site);
-            assert!(state.deleted() >= recorded, "{engine:?}: what was recorded is forgotten");
-            assert!(state.unrecorded(COUNT) <= MOST_UNRECORDED);
-            recorded = state.deleted();
-        }
-        let absent = State::of(&site).unrecorded(COUNT);
-        assert_finishes(&site, COUNT, absent);
-    }
-}
-
 /// For certain in the middle, where files are gone that no row tells of.
 #[test]
 fn sigkill_with_unrecorded_deletes_is_made_good_by_the_next_run() {

@@ -36,7 +36,8 @@ pub struct Finished {
 pub struct Running {
     pid: Pid,
     ended: Receiver<ExitStatus>,
-    has_ended: bool,
+    /// Once it has ended, and somebody has asked.
+    status: Option<ExitStatus>,
     stdout: Arc<Stream>,
     stderr: Arc<Stream>,
     _home: TempDir,
@@ -110,7 +111,7 @@ impl Scrubber {
         let stdout = Stream::collecting(child.stdout.take().unwrap());
         let stderr = Stream::collecting(child.stderr.take().unwrap());
         let pid = Pid::from_child(&child);
-        Running { pid, ended: wait_beside(child), has_ended: false, stdout, stderr, _home: self.home }
+        Running { pid, ended: wait_beside(child), status: None, stdout, stderr, _home: self.home }
     }
 }
 
@@ -140,20 +141,24 @@ impl Running {
         });
     }
 
-    /// Returns as soon as `text` stands in stderr, or the run has ended without it.
-    pub fn until_stderr_or_end(&self, text: &str) {
-        self.stderr.until(|so_far, ended| ended || so_far.contains(text)).unwrap_or_else(|so_far| {
-            panic!("{text:?} did not come in {LIMIT:?}; stderr:\n{so_far}");
-        });
+    /// Whether it ends by itself in so much time.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        self.status_within(time).is_some()
+    }
+
+    fn status_within(&mut self, time: Duration) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.ended.recv_timeout(time).ok();
+        }
+        self.status
     }
 
     /// Waits for the end.
     pub fn wait(mut self) -> Finished {
-        let Ok(status) = self.ended.recv_timeout(LIMIT) else {
+        let Some(status) = self.status_within(LIMIT) else {
             let (stdout, stderr) = (self.stdout.so_far(), self.stderr.so_far());
             panic!("still running after {LIMIT:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
         };
-        self.has_ended = true;
         let whole =
             |stream: &Stream| stream.until(|_, ended| ended).expect("a child of the program holds its output open");
         let (stdout, stderr) = (whole(&self.stdout), whole(&self.stderr));
@@ -163,7 +168,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.has_ended && self.ended.try_recv().is_err() {
+        if !self.ends_within(Duration::ZERO) {
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }

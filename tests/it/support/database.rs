@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{
-    AssertSqlSafe, Column, Connection, MySqlConnection, PgConnection, Row as _, SqliteConnection, TypeInfo, raw_sql,
+    AssertSqlSafe, Column, ColumnIndex, Connection, Decode, MySqlConnection, PgConnection, SqliteConnection, TypeInfo,
+    raw_sql,
 };
 use tempfile::TempDir;
 
@@ -114,15 +115,35 @@ enum Open {
 impl Session {
     /// Runs one statement.
     pub fn execute(&mut self, sql: &str) {
-        let done = match &mut self.connection {
-            Open::Mariadb(connection) => {
-                self.runtime.block_on(raw_sql(AssertSqlSafe(sql)).execute(connection)).map(drop)
-            }
-            Open::Postgres(connection) => {
-                self.runtime.block_on(raw_sql(AssertSqlSafe(sql)).execute(connection)).map(drop)
-            }
+        self.try_execute(sql).unwrap_or_else(|e| panic!("{e}\nin: {sql}"));
+    }
+
+    /// Runs statements in one transaction, again where it met another one, as Glance does.
+    pub fn transact(&mut self, statements: &str) {
+        while let Err(error) = self.try_execute(&format!("BEGIN;{statements}COMMIT")) {
+            let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+            assert!(["40001", "40P01", "HY000"].contains(&code.as_str()), "{error} ({code})\nin: {statements}");
+            self.execute("ROLLBACK");
+        }
+    }
+
+    fn try_execute(&mut self, sql: &str) -> sqlx::Result<()> {
+        let sql = raw_sql(AssertSqlSafe(sql));
+        match &mut self.connection {
+            Open::Mariadb(connection) => self.runtime.block_on(sql.execute(connection)).map(drop),
+            Open::Postgres(connection) => self.runtime.block_on(sql.execute(connection)).map(drop),
+        }
+    }
+
+    /// The rows of a query, each as its columns' texts.
+    pub fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let query = raw_sql(AssertSqlSafe(sql));
+        let rows: sqlx::Result<Vec<Row>> = match &mut self.connection {
+            Open::Mariadb(connection) => self.runtime.block_on(query.fetch_all(connection)).and_then(texts_of),
+            Open::Postgres(connection) => self.runtime.block_on(query.fetch_all(connection)).and_then(texts_of),
         };
-        done.unwrap_or_else(|e| panic!("{e}\nin: {sql}"));
+        let rows = rows.unwrap_or_else(|e| panic!("{e}\nin: {sql}"));
+        rows.into_iter().map(|row| row.into_iter().map(|(_, text)| text).collect()).collect()
     }
 }
 
@@ -241,15 +262,26 @@ fn query(engine: Engine, url: &str, sql: &str) -> Vec<Row> {
         with_connection!(engine, url, |connection| {
             // Raw, so that the servers send every value as text.
             let rows = raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await?;
-            let texts = rows.iter().map(|row| {
-                let text = |column: &_| text_of(row.try_get_unchecked(Column::ordinal(column))?, column);
-                row.columns().iter().map(text).collect()
-            });
-            let texts = texts.collect::<Result<_, sqlx::Error>>()?;
+            let texts = texts_of(rows)?;
             connection.close().await?;
             Ok(texts)
         })
     })
+}
+
+fn texts_of<R>(rows: Vec<R>) -> sqlx::Result<Vec<Row>>
+where
+    R: sqlx::Row,
+    usize: ColumnIndex<R>,
+    for<'r> Option<String>: Decode<'r, R::Database>,
+{
+    let texts = rows.iter().map(|row| {
+        let text = |column: &<R::Database as sqlx::Database>::Column| {
+            text_of(row.try_get_unchecked(column.ordinal())?, column)
+        };
+        row.columns().iter().map(text).collect()
+    });
+    texts.collect()
 }
 
 /// PostgreSQL's `t` and `f` become what the others say.

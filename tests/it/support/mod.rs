@@ -3,6 +3,8 @@
 //! Everything here panics where it fails: a test cannot go on. Nothing that a test started outlives it: databases,
 //! servers and processes go with the value that stands for them.
 
+pub mod api;
+pub mod api_rows;
 pub mod binary;
 pub mod ceph;
 pub mod database;
