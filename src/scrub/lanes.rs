@@ -2,13 +2,12 @@
 //!
 //! Promises: a lane never waits for another one (but where `scrub_pool_size` bounds them all); it reads its rows again
 //! in small portions just before they are deleted, and once more where the store was slow in coming to them; it starts
-//! nothing once asked to stop, and finishes what is in hand. Where scrubbers share their work it claims a portion before
-//! it looks at it, and passes over what others have claimed, so that several of them work through one list. A container (directory, pool, bucket) that has answered
-//! nothing but `unavailable` several times in a row is left alone until the next cycle, and gets a single call first in
-//! a later one; what lies elsewhere in the same store goes on. Fails only by the database.
+//! nothing once asked to stop, and finishes what is in hand. Where scrubbers share their work it claims before it looks
+//! (`claiming`). A container (directory, pool, bucket) that has answered nothing but `unavailable` several times in a row
+//! is left alone until the next cycle, and gets a single call first in a later one; what lies elsewhere in the same store
+//! goes on. Fails only by the database.
 
 use std::collections::{HashSet, VecDeque};
-use std::slice::Chunks;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,21 +17,19 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
-use super::guard::{Approval, Approved};
+use super::guard::Approval;
 use super::holder::Holder;
-use super::memory::{Memory, Probe, Turn};
+use super::memory::Memory;
 use super::observer::{InHand, Observer, StoreCall};
-use super::others::Others;
 use super::patience;
 use super::plan::{self, Keep, Policy, Reason};
 use super::pulse::{Pulse, UnderWay};
+use super::queue::{Call, Left, Queue, add};
 use super::report::Example;
-use super::silence::{Heard, Silence};
-use super::survey::PAGE;
-use crate::catalog::{Catalog, CatalogError, FailedAttempt, LocationId, Taken, Wanted};
-use crate::claim::Claim;
+use super::silence::Heard;
+use crate::catalog::{Catalog, CatalogError, LocationId};
 use crate::crash::{self, Point};
-use crate::store::{Answer, Outcome, Pace, Store};
+use crate::store::{Answer, Outcome, Store};
 
 /// What became of one location.
 #[derive(Debug)]
@@ -53,13 +50,6 @@ pub(super) enum End {
     Kept(Keep),
     /// Another scrubber has finished it since it was planned.
     Elsewhere,
-}
-
-/// What a lane did not get to: how many locations, and why.
-#[derive(Debug)]
-pub(super) struct Left {
-    pub locations: u64,
-    pub keep: Keep,
 }
 
 /// What all lanes of a cycle have in common.
@@ -83,96 +73,6 @@ pub(super) struct Lanes<'a> {
     pub calls: AtomicU64,
     /// Locations whose data is gone and whose outcome nobody took any more.
     pub lost: AtomicU64,
-}
-
-/// Locations in one container for one call to the store, with their approvals in the same order.
-struct Call<'a> {
-    container: String,
-    looked_at: Instant,
-    in_hand: Vec<InHand>,
-    approved: Vec<Approved>,
-    /// It is the only one to its container for now.
-    probe: Option<Probe<'a>>,
-}
-
-/// A lane's locations that are not in hand yet.
-struct Queue<'a> {
-    portions: Chunks<'a, LocationId>,
-    /// Locations in `portions`, and in `again`.
-    unread: usize,
-    /// What others had claimed, to be looked at once more.
-    again: Vec<LocationId>,
-    others: Others,
-    waiting: VecDeque<Call<'a>>,
-    /// Locations that were not tried because of silence.
-    left_alone: usize,
-}
-
-impl<'a> Queue<'a> {
-    fn new(ids: &'a [LocationId], pace: Pace) -> Self {
-        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
-        Self {
-            portions: ids.chunks(look_ahead),
-            unread: ids.len(),
-            again: Vec::new(),
-            others: Others::default(),
-            waiting: VecDeque::new(),
-            left_alone: 0,
-        }
-    }
-
-    /// The locations to look at next.
-    fn next_portion(&mut self) -> Option<Vec<LocationId>> {
-        let portion = match self.portions.next() {
-            Some(portion) => portion.to_vec(),
-            None if self.again.is_empty() => return None,
-            None => self.again.drain(..self.again.len().min(PAGE)).collect(),
-        };
-        self.unread -= portion.len();
-        Some(portion)
-    }
-
-    /// Puts what others had claimed back into the list.
-    fn look_again(&mut self) {
-        self.again = self.others.take();
-        self.unread += self.again.len();
-    }
-
-    /// The next call that may be made now.
-    fn next(&mut self, turn: impl Fn(&str) -> Turn<'a>) -> Option<Call<'a>> {
-        let mut place = 0;
-        loop {
-            match turn(&self.waiting.get(place)?.container) {
-                Turn::Ask(probe) => return self.waiting.remove(place).map(|call| Call { probe, ..call }),
-                Turn::Wait => place += 1,
-                Turn::LeaveAlone => self.left_alone += self.waiting.remove(place)?.in_hand.len(),
-            }
-        }
-    }
-
-    /// Gives up what still waits for its turn.
-    fn leave_waiting(&mut self) {
-        self.left_alone += self.waiting.drain(..).map(|call| call.in_hand.len()).sum::<usize>();
-    }
-
-    /// What will not be tried any more in this cycle.
-    fn into_left(self) -> Vec<Left> {
-        let interrupted = self.len();
-        let detail = Some(Silence::detail("left alone until the next cycle"));
-        let silent = Keep { reason: Reason::Outcome(Outcome::Unavailable), detail };
-        let parts = [(interrupted, Keep::plain(Reason::Interrupted)), (self.left_alone, silent)];
-        let parts = parts.into_iter().filter(|(locations, _)| *locations > 0);
-        parts.map(|(locations, keep)| Left { locations: locations as u64, keep }).collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.unread == 0 && self.waiting.is_empty()
-    }
-
-    /// Locations.
-    fn len(&self) -> usize {
-        self.unread + self.waiting.iter().map(|call| call.in_hand.len()).sum::<usize>()
-    }
 }
 
 impl<'a> Lanes<'a> {
@@ -240,81 +140,6 @@ impl<'a> Lanes<'a> {
         Ok(())
     }
 
-    /// Claims what is still to be deleted of a portion; what of it is ours. What another scrubber has finished since
-    /// the plan costs a reading, and no claim.
-    async fn claim(
-        &self,
-        lane: usize,
-        portion: &[LocationId],
-        others: &mut Others,
-        settled: &mpsc::Sender<Settled>,
-    ) -> Result<Vec<LocationId>, CatalogError> {
-        let wanted = self.still_pending(lane, portion, settled).await?;
-        let mut ours = Vec::with_capacity(wanted.len());
-        for (Wanted { location, .. }, taken) in wanted.iter().zip(self.holder.take(&wanted).await?) {
-            match taken {
-                Taken::Granted(_) => ours.push(*location),
-                Taken::Held(claim) => {
-                    if let Some(claim) = others.note(*location, claim) {
-                        self.tell_claimed(lane, *location, &claim, settled).await;
-                    }
-                }
-                Taken::Waits(failed) => self.tell_tried(lane, *location, &failed, settled).await,
-                // Said to a restore alone.
-                Taken::Rests(_) => {}
-            }
-        }
-        Ok(ours)
-    }
-
-    /// What of a portion nobody has finished since it was planned.
-    async fn still_pending(
-        &self,
-        lane: usize,
-        portion: &[LocationId],
-        settled: &mpsc::Sender<Settled>,
-    ) -> Result<Vec<Wanted>, CatalogError> {
-        let read = || self.catalog.statuses(portion);
-        let rows = patience::retry(self.patience, "read statuses of locations", read).await?;
-        let there = rows.iter().map(|(location, ..)| *location).collect();
-        self.tell_vanished(lane, portion, &there, settled).await;
-        let mut wanted = Vec::with_capacity(rows.len());
-        for (location, image, status) in rows {
-            let end = match status.as_str() {
-                "pending_delete" => {
-                    wanted.push(Wanted { location, image });
-                    continue;
-                }
-                "deleted" => End::Elsewhere,
-                other => End::Kept(plan::changed(other)),
-            };
-            self.send(settled, InHand::unread(location).settled(lane, end)).await;
-        }
-        Ok(wanted)
-    }
-
-    /// Another works on it, and shows signs of life.
-    async fn tell_claimed(&self, lane: usize, location: LocationId, claim: &Claim, settled: &mpsc::Sender<Settled>) {
-        let detail = format!("claimed by {}, until {}", claim.owner.shown(), plan::shown(claim.until));
-        let keep = Keep { reason: Reason::Claimed, detail: Some(detail) };
-        self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
-    }
-
-    /// Another has tried it in vain since the plan.
-    async fn tell_tried(
-        &self,
-        lane: usize,
-        location: LocationId,
-        failed: &FailedAttempt,
-        settled: &mpsc::Sender<Settled>,
-    ) {
-        let next = failed.next.map_or_else(String::new, |next| format!(", again at {}", plan::shown(next)));
-        let words = failed.error.as_ref().map_or_else(String::new, |words| format!(": {words}"));
-        let detail = format!("another scrubber has just tried it: {}{next}{words}", failed.outcome);
-        let keep = Keep { reason: Reason::Claimed, detail: Some(detail) };
-        self.send(settled, InHand::unread(location).settled(lane, End::Kept(keep))).await;
-    }
-
     /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
     async fn look(
         &self,
@@ -346,7 +171,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Rows that were there when the cycle was planned, and are not any more.
-    async fn tell_vanished(
+    pub(super) async fn tell_vanished(
         &self,
         lane: usize,
         portion: &[LocationId],
@@ -408,31 +233,6 @@ impl<'a> Lanes<'a> {
         Ok((call, answers))
     }
 
-    /// Takes out of a call what was lost while it waited. The store asks once more, just before it touches anything.
-    async fn still_ours(
-        &self,
-        lane: usize,
-        call: Call<'a>,
-        settled: &mpsc::Sender<Settled>,
-    ) -> Result<Call<'a>, CatalogError> {
-        let locations: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
-        let ready = self.holder.ready(&locations).await?;
-        if ready.iter().all(|ready| *ready) {
-            return Ok(call);
-        }
-        let Call { in_hand, approved, .. } = call;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for (ready, pair) in ready.into_iter().zip(in_hand.into_iter().zip(approved)) {
-            if ready { ours.push(pair) } else { theirs.push(pair.0) }
-        }
-        for lost in theirs {
-            let detail = Some("the claim on it ran out while it waited for its turn".to_owned());
-            self.send(settled, lost.settled(lane, End::Kept(Keep { reason: Reason::Claimed, detail }))).await;
-        }
-        let (in_hand, approved) = ours.into_iter().unzip();
-        Ok(Call { in_hand, approved, ..call })
-    }
-
     async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
         let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
         let mut answers = answers.into_iter();
@@ -446,26 +246,10 @@ impl<'a> Lanes<'a> {
     }
 
     /// A closed channel means that the recorder gave up on the database; it has said so.
-    async fn send(&self, settled: &mpsc::Sender<Settled>, one: Settled) {
+    pub(super) async fn send(&self, settled: &mpsc::Sender<Settled>, one: Settled) {
         let gone = matches!(one.end, End::Gone(_));
         if settled.send(one).await.is_err() && gone {
             self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Puts a location into the last call to its container that has room, or into a new one.
-fn add(calls: &mut VecDeque<Call<'_>>, looked_at: Instant, in_hand: InHand, approved: Approved, batch: usize) {
-    let container = &approved.target().container;
-    match calls.iter_mut().rev().find(|call| call.container == *container && call.in_hand.len() < batch) {
-        Some(call) => {
-            call.in_hand.push(in_hand);
-            call.approved.push(approved);
-        }
-        None => {
-            let container = container.clone();
-            let (in_hand, approved) = (vec![in_hand], vec![approved]);
-            calls.push_back(Call { container, looked_at, in_hand, approved, probe: None });
         }
     }
 }
@@ -483,11 +267,11 @@ fn log_remark(one: &Example, answer: &Answer) {
 
 impl InHand {
     /// One whose row is not at hand.
-    const fn unread(location: LocationId) -> Self {
+    pub(super) const fn unread(location: LocationId) -> Self {
         Self { which: Example::vanished(location), bytes: 0, due_at: None }
     }
 
-    fn settled(self, lane: usize, end: End) -> Settled {
+    pub(super) fn settled(self, lane: usize, end: End) -> Settled {
         Settled { which: self.which, lane, bytes: self.bytes, due_at: self.due_at, end, unanswered: false }
     }
 }

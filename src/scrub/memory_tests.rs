@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::{ClaimRow, FailedAttempt};
 use crate::claim::Hold;
 
 fn noon() -> DateTime<Utc> {
