@@ -21,7 +21,7 @@ use super::report::{self, CycleReport};
 use super::retry::{self, Standing};
 use super::watched::timed;
 use super::{Clock, Observer, patience};
-use crate::catalog::{Batch, CatalogError, FailedAttempt, ImageId, Ledger, Recorded};
+use crate::catalog::{Batch, CatalogError, FailedAttempt, ImageId, Ledger, LocationId, Recorded};
 use crate::config::StoreId;
 
 /// Locations in one transaction: large enough that a location costs a small part of a statement, small enough that
@@ -114,34 +114,48 @@ impl<'a> Recorder<'a> {
                 return Err(error);
             }
         };
-        let overtaken = recorded.overtaken.iter().map(|(location, _)| location);
-        let elsewhere: HashSet<_> = overtaken.chain(&recorded.lost).copied().collect();
-        self.report.lost += recorded.lost.len() as u64;
-        for location in &recorded.lost {
-            tracing::warn!(
-                location_id = %location,
-                "The data of location {location} was removed, but its claim had been taken over: whoever has it records it"
-            );
-        }
-        for (location, status) in &recorded.overtaken {
-            if status == "deleted" {
-                // Another scrubber deleted it too, and was first to record it: what both wanted.
-                tracing::debug!(location_id = %location, "Location {location} was recorded by another scrubber");
-                self.report.recorded_elsewhere += 1;
-                continue;
-            }
-            self.report.overtaken += 1;
-            tracing::error!(
-                location_id = %location,
-                "The data of location {location} was removed, but its row had become '{status}' in the meantime"
-            );
-        }
+        let elsewhere = self.tell_not_ours(&recorded).await?;
         for (one, standing) in settled.drain(..).zip(standings) {
             // What another recorded is not ours to count.
             self.settle(&one, at, standing, elsewhere.contains(&one.which.location));
         }
         self.count_finished(&recorded);
         Ok(())
+    }
+
+    /// Counts what was not ours to record any more, and says which that is.
+    async fn tell_not_ours(&mut self, recorded: &Recorded) -> Result<HashSet<LocationId>, CatalogError> {
+        // What is `deleted` by now is finished; also where our own first try was committed and its answer lost.
+        let read = || self.ledger.statuses(&recorded.lost);
+        let lost = patience::retry(self.patience, "read statuses of locations", read).await?;
+        let lost = lost.into_iter().map(|(location, _, status)| (location, status, true));
+        let overtaken = recorded.overtaken.iter().map(|(location, status)| (*location, status.clone(), false));
+        for (location, status, was_lost) in lost.chain(overtaken) {
+            match (status.as_str(), was_lost) {
+                ("deleted", _) => {
+                    // Another scrubber deleted it too, and was first to record it: what both wanted.
+                    tracing::debug!(location_id = %location, "Location {location} was recorded by another scrubber");
+                    self.report.recorded_elsewhere += 1;
+                }
+                ("pending_delete", true) => {
+                    tracing::warn!(
+                        location_id = %location,
+                        "The data of location {location} was removed, but its claim had been taken over: whoever has it \
+                         records it"
+                    );
+                    self.report.lost += 1;
+                }
+                _ => {
+                    self.report.overtaken += 1;
+                    tracing::error!(
+                        location_id = %location,
+                        "The data of location {location} was removed, but its row had become '{status}' in the meantime"
+                    );
+                }
+            }
+        }
+        let overtaken = recorded.overtaken.iter().map(|(location, _)| *location);
+        Ok(overtaken.chain(recorded.lost.iter().copied()).collect())
     }
 
     async fn record(&self, batch: &Batch, kept: &[Kept]) -> Result<Recorded, CatalogError> {
