@@ -11,6 +11,7 @@ pub mod config;
 pub mod crash;
 mod daemon;
 pub mod exit;
+pub mod host_lock;
 pub mod location;
 pub mod observe;
 pub mod restore;

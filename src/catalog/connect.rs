@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -18,6 +18,9 @@ use crate::config::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsMode};
 
 /// How long a connection may take where the URL has no `connect_timeout`: PyMySQL's default. libpq would wait for ever.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// MySQL's number for a system variable that it does not have.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// Whether this connection may write. Enforced by the server (or by SQLite), not only by our types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +192,7 @@ async fn mysql(
                 for statement in session.iter() {
                     connection.execute(sqlx::AssertSqlSafe(statement.clone())).await?;
                 }
-                Ok(())
+                wait_for_the_cluster(connection).await
             })
         });
     first_connection(server, deadline, options.connect()).await?;
@@ -211,6 +214,20 @@ fn mysql_session(config: &DatabaseConfig, access: Access) -> Vec<String> {
         session.push("SET SESSION TRANSACTION READ ONLY".to_owned());
     }
     session
+}
+
+/// On Galera a node may answer with rows that another one has changed already, and behind a balancer the rows may be read
+/// at another node than the claim was made at. So every read waits for what was committed before it, whatever else of
+/// `wsrep_sync_wait` is set. A server without Galera need not know the variable.
+async fn wait_for_the_cluster(connection: &mut sqlx::MySqlConnection) -> sqlx::Result<()> {
+    match connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await {
+        Err(sqlx::Error::Database(error))
+            if error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|e| e.number() == UNKNOWN_VARIABLE) =>
+        {
+            Ok(())
+        }
+        done => done.map(drop),
+    }
 }
 
 async fn postgres(

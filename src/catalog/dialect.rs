@@ -41,6 +41,9 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// The end of an INSERT INTO `scrubber_locations` that overwrites what is there; assignments follow.
     const OR_OVERWRITE: &'static str = " ON CONFLICT (location_id) DO UPDATE SET ";
 
+    /// What would keep us from making a table, in words; NULL for nothing. SQLite says `file:` and where it is.
+    const OBSTACLE: &'static str;
+
     /// In such an assignment, the value of `column` that was to be inserted.
     fn incoming(column: &str) -> String {
         format!("excluded.{column}")
@@ -135,6 +138,7 @@ impl Dialect for SqliteDialect {
     const TABLES: [&'static str; 2] = schema::SQLITE;
     const COUNT_TABLES: &'static str =
         "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('scrubber_locations', 'scrubber_schema')";
+    const OBSTACLE: &'static str = "SELECT 'file:' || file FROM pragma_database_list WHERE name = 'main'";
 
     fn bind_millis(query: &mut QueryBuilder<Sqlite>, at: Option<NaiveDateTime>) {
         query.push_bind(at.map(|at| at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()));
@@ -166,6 +170,13 @@ impl Dialect for MysqlDialect {
     const TABLES: [&'static str; 2] = schema::MYSQL;
     const COUNT_TABLES: &'static str = "SELECT COUNT(*) FROM information_schema.tables \
          WHERE table_schema = DATABASE() AND table_name IN ('scrubber_locations', 'scrubber_schema')";
+    // A grantee is written 'user'@'host', as QUOTE does; the database of a grant may be a pattern.
+    const OBSTACLE: &'static str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM (SELECT grantee FROM \
+         information_schema.user_privileges WHERE privilege_type = 'CREATE' UNION ALL SELECT grantee FROM \
+         information_schema.schema_privileges WHERE privilege_type = 'CREATE' AND DATABASE() LIKE table_schema) g \
+         WHERE g.grantee = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', \
+         QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))) \
+         THEN NULL ELSE 'the user shows no right to CREATE in it' END";
 
     fn incoming(column: &str) -> String {
         format!("VALUES({column})")
@@ -198,6 +209,9 @@ impl Dialect for PostgresDialect {
     const TABLES: [&'static str; 2] = schema::POSTGRES;
     const COUNT_TABLES: &'static str = "SELECT COUNT(to_regclass(name)) \
          FROM (VALUES ('scrubber_locations'), ('scrubber_schema')) AS ours (name)";
+    const OBSTACLE: &'static str = "SELECT CASE WHEN pg_is_in_recovery() THEN 'the server is a standby' \
+         WHEN has_schema_privilege(current_schema(), 'CREATE') THEN NULL \
+         ELSE 'the user lacks the right to CREATE in its schema' END";
 
     /// Cut before, because it would round.
     fn bind_millis(query: &mut QueryBuilder<Postgres>, at: Option<NaiveDateTime>) {

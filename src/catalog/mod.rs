@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use claims::{
-    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Taken, Wanted, coordinate,
+    ClaimRow, Claims, Coordination, FailedAttempt, KeptClaim, Settlement, Table, Taken, Wanted, coordinate,
     coordinate_read_only,
 };
 pub use connect::{open, open_read_only, open_to_restore, open_to_show};

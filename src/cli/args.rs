@@ -32,7 +32,7 @@ pub(super) struct Args {
 
     /// With --dry-run: also ask the stores what deleting would meet and free; change nothing
     // Both rules: clap does not ask for --dry-run where it would conflict with what is there, and that would scrub.
-    #[arg(long, requires = "dry_run", conflicts_with_all = ["once", "check", "daemon", "restore", "repair_restored"])]
+    #[arg(long, requires = "dry_run", conflicts_with_all = ["once", "check", "daemon", "restore", "repair_restored", "retry_now"])]
     pub probe: bool,
 
     /// Look at the configuration, the database and every store, and explain each fault; change nothing
@@ -44,11 +44,11 @@ pub(super) struct Args {
     pub daemon: bool,
 
     /// Run as a long-running process in the background; ends when that is ready, or with its exit code
-    #[arg(long, conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "nodaemon"])]
+    #[arg(long, conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "retry_now", "nodaemon"])]
     pub detach: bool,
 
     /// Lock this file for as long as the daemon lives, and write its pid into it
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "nodaemon"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["once", "check", "dry_run", "restore", "repair_restored", "retry_now", "nodaemon"])]
     pub pid_file: Option<PathBuf>,
 
     /// The inverse of --daemon
@@ -57,12 +57,18 @@ pub(super) struct Args {
 
     /// Bring back the deleted image with this id, as long as its data is there (or show that, in a dry run)
     // Not of the group, since --dry-run goes with it.
-    #[arg(long, value_name = "IMAGE_ID", conflicts_with_all = ["once", "check", "daemon"])]
+    #[arg(long, value_name = "IMAGE_ID", conflicts_with_all = ["once", "check", "daemon", "retry_now"])]
     pub restore: Option<String>,
 
     /// Bring back the rest of all images that Glance's own scrubber restored in part (or show that, in a dry run)
-    #[arg(long, conflicts_with_all = ["once", "check", "daemon", "restore"])]
+    #[arg(long, conflicts_with_all = ["once", "check", "daemon", "restore", "retry_now"])]
     pub repair_restored: bool,
+
+    /// Let what failed be tried in the next cycle, whatever its wait, also what was given up: the locations of these
+    /// images, or all where none is named. Needs coordination = database; a daemon without is told by SIGUSR1
+    // Said twice, both lists count: clap appends to a list.
+    #[arg(long, value_name = "IMAGE_ID", group = "action", num_args = 0..)]
+    pub retry_now: Option<Vec<String>>,
 
     /// Scrub although the database shows no image that is not deleted
     #[arg(long)]
@@ -172,13 +178,10 @@ impl Args {
     /// What the command line sets of `[DEFAULT]`.
     pub(super) fn overrides(&self) -> Vec<(String, String)> {
         let mut overrides = Vec::new();
+        let single = self.once || self.dry_run || self.check || self.repair_restored || self.retry_now.is_some();
         let flags = [
             ("debug", self.debug, self.nodebug),
-            (
-                "daemon",
-                self.daemon || self.detach,
-                self.nodaemon || self.once || self.dry_run || self.check || self.repair_restored,
-            ),
+            ("daemon", self.daemon || self.detach, self.nodaemon || single),
             ("use_syslog", self.use_syslog, self.nouse_syslog),
             ("use_journal", self.use_journal, self.nouse_journal),
             ("use_json", self.use_json, self.nouse_json),

@@ -1,4 +1,4 @@
-//! Arguments in, exit code out: everything between is a [`crate::config::Config`] and one of five actions.
+//! Arguments in, exit code out: everything between is a [`crate::config::Config`] and one of the actions.
 //!
 //! Errors end here: each is said once, in a sentence that names what to do. Rejected: deciding by exit status alone
 //! in the library (a daemon must survive what ends a single run).
@@ -10,6 +10,7 @@ mod man;
 pub mod once;
 mod progress;
 pub mod restore;
+pub mod retry_now;
 mod summary;
 
 use std::io::Write;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use args::Args;
 
-use crate::config::{Config, Invocation, load, sample};
+use crate::config::{Config, Invocation, Sharing, load, sample};
 use crate::daemon;
 use crate::daemon::detach::{self, Announcer, Side};
 use crate::daemon::pid_file::{PidFile, PidFileError};
@@ -79,11 +80,20 @@ fn prepare(args: &Args) -> Result<Prepared, (Exit, String)> {
         let words = "--restore needs an image id, and got an empty one (an unset variable?); nothing was done";
         return Err((Exit::Usage, words.to_owned()));
     }
+    if args.retry_now.iter().flatten().any(|id| id.trim().is_empty()) {
+        let words = "--retry-now got an empty image id (an unset variable?); nothing was done";
+        return Err((Exit::Usage, words.to_owned()));
+    }
     let invocation = Invocation::from_process(args.sources(), args.overrides());
     let config = load(&invocation).map_err(|errors| (Exit::Config, errors.to_string()))?;
     restore_is_possible(args, &config)?;
     if config.daemon && (args.allow_empty || args.format.is_some()) {
         let words = "--allow-empty and --format are for a single run; add --once, or leave them out";
+        return Err((Exit::Usage, words.to_owned()));
+    }
+    if args.retry_now.is_some() && matches!(config.scrubber.sharing, Sharing::Alone { .. }) {
+        let words = "--retry-now has nothing to clear: with [scrubber] coordination = none, no run knows of the failures \
+                     of another one; --once tries everything, and a daemon is told by SIGUSR1";
         return Err((Exit::Usage, words.to_owned()));
     }
     if args.pid_file.is_some() && !config.daemon {
@@ -122,6 +132,8 @@ fn run(args: &Args, prepared: &Prepared) -> Exit {
     in_runtime(async {
         if args.check {
             check::run(config, args.format.unwrap_or_default()).await
+        } else if let Some(images) = &args.retry_now {
+            retry_now::run(config, images, args.format.unwrap_or_default()).await
         } else if let Some(wanted) = wanted_back(args, config) {
             restore::run(config, restore::Request { wanted, dry_run: args.dry_run, format: args.format }).await
         } else if args.dry_run {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{self, CatalogError, Ledger, RestoreLedger, WholeImages};
 use crate::config::{Config, Sharing};
 use crate::exit::Exit;
+use crate::host_lock::{HostLock, LockError};
 use crate::location::Keyring;
 use crate::observe::output::{Format, OutputError};
 use crate::restore::{self, Account, Failure, Fate, Keeping, Restorer};
@@ -39,6 +40,8 @@ pub struct Request {
 /// What ends a run before its verdict.
 enum Stopped {
     Failure(Failure),
+    /// Refused before anything was read.
+    Busy(String),
     Other(Exit, String),
 }
 
@@ -68,6 +71,10 @@ pub async fn run(config: &Config, request: Request) -> Exit {
     );
     let accounts = match accounts {
         Ok(accounts) => accounts,
+        Err(Stopped::Busy(words)) => {
+            super::say(&words);
+            return Exit::RestoreRefused;
+        }
         Err(Stopped::Other(exit, words)) => {
             tracing::error!("{words}");
             return exit;
@@ -110,6 +117,7 @@ async fn accounts(config: &Config, request: &Request, stop: &CancellationToken) 
     }
     let ledger = catalog::open_to_restore(&config.database, deadline).await?;
     let policy = policy(config, &keys, &stores);
+    let _lock = lock(config)?;
     let keeping = keeping(config, &ledger).await?;
     let restorer = Restorer { ledger: Arc::clone(&ledger), policy: &policy, keeping, clock: &SystemClock };
     let mut accounts = Vec::new();
@@ -129,6 +137,21 @@ fn policy<'a>(config: &Config, keys: &'a Keyring, stores: &'a Stores) -> Policy<
 /// The stores must know what to expect before the first look at them.
 async fn meet(catalog: &dyn WholeImages, policy: &Policy<'_>, first: bool) -> Result<(), CatalogError> {
     if first { scrub::acquaint(catalog, policy).await } else { Ok(()) }
+}
+
+/// Keeps the scrubbers of this host away where there are no claims. Held until everything is restored.
+fn lock(config: &Config) -> Result<Option<HostLock>, Stopped> {
+    let Sharing::Alone { lock_file } = &config.scrubber.sharing else { return Ok(None) };
+    HostLock::own(lock_file).map(Some).map_err(|error| match error {
+        LockError::Busy(_) => {
+            let words = format!(
+                "a scrubber is in its cycle on this host, or another restore: {error}; wait for its end, \
+                                 or stop it, and try again"
+            );
+            Stopped::Busy(words)
+        }
+        LockError::Unusable { .. } => Stopped::Other(Exit::Config, error.to_string()),
+    })
 }
 
 /// How scrubbers are kept away.

@@ -61,6 +61,7 @@ const BREAKERS: &str = "glance_scrubber_breakers";
 const TRASH_IMAGES: &str = "glance_scrubber_trash_freed_images_total";
 const TRASH_BYTES: &str = "glance_scrubber_trash_freed_bytes_total";
 const DATABASE_UP: &str = "glance_scrubber_database_up";
+const SKEW: &str = "glance_scrubber_clock_skew_seconds";
 const SUCCESS: &str = "glance_scrubber_last_success_timestamp_seconds";
 const WAKEUP: &str = "glance_scrubber_next_wakeup_timestamp_seconds";
 const AUDIT_LOST: &str = "glance_scrubber_audit_log_lost_lines_total";
@@ -144,6 +145,12 @@ const FAMILIES: &[(&str, Kind, &str)] = &[
     (TRASH_BYTES, Kind::Counter, "Bytes freed from a store's own trash (reclaim_trash)."),
     (DATABASE_UP, Kind::Gauge, "1 while the database answers, 0 while the daemon waits for it."),
     (
+        SKEW,
+        Kind::Gauge,
+        "How far this host's clock was ahead of the database's when the last cycle began; negative: behind. Only what is \
+         certain of it counts. Beyond 60 s the earlier clock decides what is due.",
+    ),
+    (
         SUCCESS,
         Kind::Gauge,
         "When the last cycle ended that went through to its end, whatever single locations came to. 0: none yet.",
@@ -176,6 +183,7 @@ pub struct Metrics {
     due: [Gauge; BANDS.len()],
     waiting: [Gauge; BANDS.len()],
     database_up: Gauge,
+    skew: Gauge,
     success: Gauge,
     wakeup: Gauge,
     samples: AtomicU32,
@@ -232,6 +240,7 @@ impl Metrics {
             due: BANDS.map(|band| make.gauge(BACKLOG, &[("state", "due"), ("age", band)])),
             waiting: BANDS.map(|band| make.gauge(BACKLOG, &[("state", "waiting"), ("age", band)])),
             database_up: make.gauge(DATABASE_UP, &[]),
+            skew: make.gauge(SKEW, &[]),
             success: make.gauge(SUCCESS, &[]),
             wakeup: make.gauge(WAKEUP, &[]),
             samples: AtomicU32::new(0),
@@ -321,6 +330,7 @@ impl Metrics {
         }
         self.sample(&self.cycle, (report.ended_at - report.started_at).as_seconds_f64().max(0.0));
         self.unrecorded.increment(report.unrecorded);
+        self.skew.set(report.skew.ahead().as_seconds_f64());
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         for store in stores.values() {
             store.depth.set(0.0);

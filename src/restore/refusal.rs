@@ -152,9 +152,6 @@ pub enum Refusal {
     /// The claims ran out before everything was seen.
     #[error("looking at the data took longer than the claim on it lasts; try again, or raise [scrubber] claim_lease")]
     TooSlow,
-    /// A scrubber of this host is at work, or another restore.
-    #[error("{0}; stop it or wait for its end, and try again")]
-    HostBusy(String),
 }
 
 fn spelled_hint(spelled: Option<&ImageId>) -> String {

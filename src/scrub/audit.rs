@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDateTime, SubsecRound, TimeDelta};
 
+use super::look_up::{LookUp, Page};
 use super::plan::{self, Decision, Keep, Policy, Reason, Resolved};
 use super::probe::Prober;
 use super::survey::{Budget, Limits, PAGE, Plan};
@@ -61,6 +62,12 @@ pub struct Entry {
     pub location: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
+    /// How often its store was asked in vain, where failures are kept in the database.
+    pub attempts: Option<u32>,
+    /// How it failed last.
+    pub last_outcome: Option<String>,
+    /// When it is tried again. Naive UTC, by the database's clock.
+    pub next_attempt_at: Option<NaiveDateTime>,
     /// Bytes in the backend, where the store was asked and knows.
     pub stored: Option<u64>,
 }
@@ -88,6 +95,8 @@ pub struct Audit<'a> {
     pub limits: Limits,
     /// The grace period, for `due_at`.
     pub grace: Duration,
+    /// What is known of earlier failures, where there is a table of them.
+    pub look_up: Option<LookUp<'a>>,
     /// Asks the stores, where that is wanted.
     pub prober: Option<Prober<'a>>,
 }
@@ -105,7 +114,12 @@ impl Audit<'_> {
         let mut budget = Budget::new(self.limits);
         for page in scan.locations.chunks(PAGE) {
             let rows = self.catalog.locations(page).await?;
-            let (mut entries, doomed): (Vec<_>, Vec<_>) = rows.iter().map(|row| self.entry(row, &mut budget)).unzip();
+            let known = match &self.look_up {
+                Some(look_up) => look_up.page(&rows).await?,
+                None => Page::default(),
+            };
+            let see = |row| self.entry(row, &known, &mut budget);
+            let (mut entries, doomed): (Vec<_>, Vec<_>) = rows.iter().map(see).unzip();
             if let Some(prober) = &mut self.prober {
                 let answers = prober.ask(doomed).await;
                 for (entry, probed) in entries.iter_mut().zip(answers) {
@@ -123,7 +137,12 @@ impl Audit<'_> {
     }
 
     /// A row's entry; and what would be deleted, if anything would.
-    fn entry(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> (Entry, Option<Resolved>) {
+    fn entry(
+        &self,
+        row: &Result<LocationRow, BrokenRow>,
+        known: &Page,
+        budget: &mut Budget,
+    ) -> (Entry, Option<Resolved>) {
         let (location_id, image_id) = plan::ids(row);
         let image = row.as_ref().ok().and_then(|row| row.image.as_ref());
         let deleted_at = row.as_ref().ok().and_then(plan::due_from);
@@ -133,7 +152,8 @@ impl Audit<'_> {
             Some((opened.uri.redacted(), store.map(|store| self.policy.stores.all()[store].id().clone())))
         });
         let (location, store) = opened.unzip();
-        let (verdict, doomed) = self.verdict(row, budget);
+        let (verdict, doomed) = self.verdict(row, known, budget);
+        let failed = known.failed(location_id);
         let entry = Entry {
             image_id: image_id.cloned(),
             name: image.and_then(|image| image.name.clone()),
@@ -145,20 +165,36 @@ impl Audit<'_> {
             store: store.flatten(),
             location,
             verdict,
+            attempts: failed.map(|failed| failed.attempts),
+            last_outcome: failed.map(|failed| failed.outcome.clone()),
+            next_attempt_at: failed.and_then(|failed| failed.next).map(|next| next.naive_utc()),
             stored: None,
         };
         (entry, doomed)
     }
 
-    fn verdict(&self, row: &Result<LocationRow, BrokenRow>, budget: &mut Budget) -> (Verdict, Option<Resolved>) {
-        let (_, image) = plan::ids(row);
+    fn verdict(
+        &self,
+        row: &Result<LocationRow, BrokenRow>,
+        known: &Page,
+        budget: &mut Budget,
+    ) -> (Verdict, Option<Resolved>) {
+        let (location, image) = plan::ids(row);
+        let untried = known.memory.see(location, image).filter(|_| plan::is_due(row, self.policy.horizon));
+        if let Some(untried) = untried {
+            budget.see(image);
+            return (Verdict::Keep(untried.keep), None);
+        }
         let verdict = match plan::decide(row, self.policy) {
-            Decision::Keep(keep, _) => Verdict::Keep(keep),
+            Decision::Keep(keep, _) => Verdict::Keep(known.memory.kept_unasked(location, keep).0),
             Decision::Delete(_) if !budget.admits(image, plan::bytes(row)) => Verdict::Keep(Keep::plain(Reason::Limit)),
             Decision::Delete(resolved) if self.plan.shared.contains(&resolved.target) => {
                 Verdict::Keep(Keep::plain(Reason::Outcome(Outcome::Shared)))
             }
-            Decision::Delete(resolved) => return (Verdict::Delete(None), Some(resolved)),
+            Decision::Delete(resolved) => match known.claimed(location) {
+                Some(keep) => Verdict::Keep(keep),
+                None => return (Verdict::Delete(None), Some(resolved)),
+            },
         };
         (verdict, None)
     }
@@ -182,6 +218,9 @@ impl Audit<'_> {
             store: None,
             location: None,
             verdict,
+            attempts: None,
+            last_outcome: None,
+            next_attempt_at: None,
             stored: None,
         }
     }

@@ -5,21 +5,27 @@
 //! does not see any more is forgotten. It cannot fail, and it is lost with the process: then everything is tried once
 //! more. Two cycles must not share one at the same time.
 //!
+//! With `coordination = database` the table has what is known of locations, and this is a copy for one cycle
+//! ([`super::known`]): what the table does not have is not known, so that `--retry-now` on any host works on all. A
+//! failure that could not be written down is one try more. Containers that do not answer are each process's own.
+//!
 //! Rejected: the words of each location, which are mostly the same and would be most of it; [`WORDS`] for each store
 //! and reason are kept.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::breaker::{Breaker, BreakerPosition, Change, Permit};
 use super::plan::{self, Keep, Reason};
-use super::retry::{self, Attempt, Chance, Standing};
+use super::retry::{self, Attempt, Chance, Remedy, Standing};
 use super::silence::{CALLS, Heard, Silence};
-use crate::catalog::{FailedAttempt, LocationId};
+use super::skew::Skew;
+use crate::catalog::{ClaimRow, FailedAttempt, ImageId, LocationId};
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -32,6 +38,9 @@ const WORDS: usize = 64;
 /// Characters of a detail that are kept.
 const WORD_LENGTH: usize = 300;
 
+/// No cycle's number, as far as any process lives.
+const NOT_IN_TABLE: u32 = u32::MAX;
+
 /// What is known from earlier cycles. Empty at the start of the process.
 pub struct Memory {
     chance: Box<dyn Fn() -> Chance + Send + Sync>,
@@ -39,6 +48,18 @@ pub struct Memory {
     cycle: AtomicU32,
     locations: Mutex<Locations>,
     breakers: Mutex<Breakers>,
+    orders: Mutex<Orders>,
+    /// What was last said of the host's clock.
+    skew: Mutex<Skew>,
+}
+
+/// What is to be done with the table before the next cycle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Orders {
+    /// Forget all failures.
+    pub forget: bool,
+    /// Forget those that a new config may have mended.
+    pub config_changed: bool,
 }
 
 type Breakers = BTreeMap<StoreId, BTreeMap<String, Breaker>>;
@@ -46,6 +67,14 @@ type Breakers = BTreeMap<StoreId, BTreeMap<String, Breaker>>;
 #[derive(Default)]
 struct Locations {
     now: DateTime<Utc>,
+    /// `[scrubber] give_up_after`.
+    give_up_after: Option<TimeDelta>,
+    /// How far the host's clock is ahead of the table's, where that is too much.
+    ahead: TimeDelta,
+    /// Whether all this is a copy of the table.
+    is_copy: bool,
+    /// Locations in the table that this cycle has not seen pending.
+    unseen_rows: Vec<LocationId>,
     known: HashMap<LocationId, Attempt>,
     stores: Vec<Arc<StoreId>>,
     words: BTreeMap<(StoreId, Reason), Vec<Arc<str>>>,
@@ -62,6 +91,15 @@ pub struct BreakerState {
     pub state: BreakerPosition,
     /// Where it is not closed: when the next cycle may probe.
     pub until: Option<DateTime<Utc>>,
+}
+
+/// A location that is not tried in this cycle, because of how earlier tries ended.
+#[derive(Debug)]
+pub(super) struct Untried {
+    pub keep: Keep,
+    pub store: Option<Arc<StoreId>>,
+    /// `New`: it is given up, and was not told so before.
+    pub standing: Standing,
 }
 
 /// What a lane may do with a call.
@@ -95,17 +133,19 @@ impl Memory {
             cycle: AtomicU32::new(0),
             locations: Mutex::default(),
             breakers: Mutex::default(),
+            orders: Mutex::default(),
+            skew: Mutex::default(),
         }
     }
 
     /// The config was loaded anew, and may have mended what hung on it: a key, a store, a directory, an address. That is
     /// tried in the next cycle, whatever its wait; containers that do not answer are probed first, as ever.
     pub fn config_changed(&self) {
+        self.lock_orders().config_changed = true;
         let mut locations = self.lock_locations();
         locations.known.retain(|_, attempt| !attempt.hangs_on_config());
         let now = locations.now;
-        let silent = Reason::Outcome(Outcome::Unavailable);
-        locations.known.values_mut().filter(|known| known.reason == silent).for_each(Attempt::wait_no_longer);
+        locations.known.values_mut().filter(|known| known.hangs_on_answer()).for_each(Attempt::wait_no_longer);
         drop(locations);
         self.lock_breakers()
             .values_mut()
@@ -113,8 +153,9 @@ impl Memory {
             .for_each(|breaker| breaker.wait_no_longer(now));
     }
 
-    /// Forgets everything: the next cycle tries all, and tells all.
+    /// Forgets everything, also what the table knows: the next cycle tries all, and tells all.
     pub fn forget(&self) {
+        self.lock_orders().forget = true;
         *self.lock_locations() = Locations::default();
         self.lock_breakers().clear();
     }
@@ -148,33 +189,140 @@ impl Memory {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn cycle(&self) -> u32 {
         self.cycle.load(Ordering::Relaxed)
+    }
+}
+
+/// What the table knows.
+impl Memory {
+    /// What is to be done with the table first.
+    pub(super) fn orders(&self) -> Orders {
+        *self.lock_orders()
+    }
+
+    /// That was done, or there is no table.
+    pub(super) fn orders_done(&self, done: Orders) {
+        let mut orders = self.lock_orders();
+        orders.forget &= !done.forget;
+        orders.config_changed &= !done.config_changed;
+    }
+
+    /// The table is about to be read: what it does not have is forgotten at the end ([`Memory::adopted`]).
+    pub(super) fn adopt(&self) {
+        let mut locations = self.lock_locations();
+        locations.is_copy = true;
+        locations.unseen_rows.clear();
+        locations.known.values_mut().for_each(|attempt| attempt.seen = NOT_IN_TABLE);
+    }
+
+    /// A row of the table. False: a new config may have mended it, if `config_changed`; it is not taken over.
+    pub(super) fn adopt_row(&self, row: &ClaimRow, config_changed: bool) -> bool {
+        let location = row.location;
+        let mut locations = self.lock_locations();
+        if locations.unseen_rows.len() < LOCATIONS {
+            locations.unseen_rows.push(location);
+        }
+        let Some(failed) = &row.failed else { return true };
+        let mut attempt = Attempt::known(&row.image, failed, locations.ahead);
+        if config_changed && (attempt.hangs_on_config() || attempt.hangs_on_answer()) {
+            return false;
+        }
+        let store = failed.store.as_ref().map(|store| StoreId(store.clone()));
+        // What the plan finds out, it says itself.
+        if attempt.was_asked() {
+            let words = attempt.foreign_words(failed).or_else(|| failed.error.clone());
+            let of = store.clone().unwrap_or_else(|| StoreId(String::new()));
+            attempt.words = words.and_then(|words| locations.intern(&of, attempt.reason, &words));
+        }
+        attempt.store = store.map(|store| locations.store(&store));
+        attempt.seen = self.cycle();
+        locations.remember(location, attempt);
+        true
+    }
+
+    /// The table has been read to its end.
+    pub(super) fn adopted(&self) {
+        self.lock_locations().known.retain(|_, attempt| attempt.seen != NOT_IN_TABLE);
+    }
+
+    /// The scan has found these pending and due.
+    pub(super) fn scanned(&self, due: &[LocationId]) {
+        let mut locations = self.lock_locations();
+        if locations.unseen_rows.is_empty() {
+            return;
+        }
+        let due: HashSet<_> = due.iter().collect();
+        locations.unseen_rows.retain(|location| !due.contains(location));
+        locations.unseen_rows.shrink_to_fit();
+    }
+
+    /// Rows of the table that may be history.
+    pub(super) fn take_unseen_rows(&self) -> Vec<LocationId> {
+        std::mem::take(&mut self.lock_locations().unseen_rows)
+    }
+
+    /// What the table should know of a location, after [`Memory::kept`]. `None` where nothing is remembered of it.
+    pub(super) fn failed_attempt(&self, location: LocationId) -> Option<FailedAttempt> {
+        let locations = self.lock_locations();
+        let attempt = locations.known.get(&location)?;
+        Some(attempt.to_row(locations.ahead))
+    }
+
+    /// How the host's clock stands to the database's, for the times in the table. What it was said to be before.
+    pub(super) fn note_skew(&self, skew: Skew) -> Skew {
+        self.lock_locations().ahead = if skew.is_large() { skew.ahead() } else { TimeDelta::zero() };
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has been said.
+    pub(super) fn told_skew(&self, skew: Skew) {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
     }
 }
 
 /// What the plan asks.
 impl Memory {
     /// A cycle begins. Its plan is made for this moment, so what waits then waits through all of it.
-    pub(super) fn begin(&self, now: DateTime<Utc>) {
+    pub(super) fn begin(&self, now: DateTime<Utc>, give_up_after: Option<Duration>) {
         self.cycle.fetch_add(1, Ordering::Relaxed);
-        self.lock_locations().now = now;
+        let mut locations = self.lock_locations();
+        locations.now = now;
+        // Longer than all time is never.
+        locations.give_up_after = give_up_after.and_then(|after| TimeDelta::from_std(after).ok());
     }
 
     /// Whether any of these is to be tried.
     pub(super) fn lets_any(&self, all: &[LocationId]) -> bool {
         let locations = self.lock_locations();
-        let waits = |location| locations.known.get(location).is_some_and(|known| known.waits(locations.now));
-        !all.iter().all(waits)
+        let stays = |location| locations.known.get(location).is_some_and(|known| locations.leaves(known));
+        !all.iter().all(stays)
     }
 
-    /// Takes note of a location that is pending still. If it is not to be tried yet: why it stays.
-    pub(super) fn see(&self, location: LocationId) -> Option<(Keep, Option<Arc<StoreId>>)> {
+    /// Takes note of a location that is pending still. If it is not to be tried: why it stays.
+    pub(super) fn see(&self, location: LocationId, image: Option<&ImageId>) -> Option<Untried> {
         let mut locations = self.lock_locations();
-        let now = locations.now;
+        if locations.known.get(&location).is_some_and(|known| !known.is_of(image)) {
+            locations.known.remove(&location);
+        }
+        let (now, after, remedy) = (locations.now, locations.give_up_after, locations.remedy());
         let attempt = locations.known.get_mut(&location)?;
         attempt.seen = self.cycle();
-        attempt.waits(now).then(|| (attempt.keep(), attempt.store.clone()))
+        if attempt.was_asked() && attempt.is_given_up(now, after) {
+            let standing = if attempt.tell_given_up() { Standing::New } else { Standing::Again };
+            let keep = attempt.given_up(attempt.words.as_deref(), remedy);
+            return Some(Untried { keep, store: attempt.store.clone(), standing });
+        }
+        let untried = |attempt: &Attempt| Untried {
+            keep: attempt.keep(),
+            store: attempt.store.clone(),
+            standing: Standing::Waiting,
+        };
+        attempt.waits(now).then(|| untried(attempt))
     }
 
     /// If a container with something due in it is left alone from the start: why that stays.
@@ -188,15 +336,19 @@ impl Memory {
         Some(Keep { reason: Reason::Outcome(Outcome::Unavailable), detail: Some(detail) })
     }
 
-    /// A location stays, and no store was asked about it.
-    pub(super) fn kept_unasked(&self, location: LocationId, reason: Reason) -> Standing {
-        if !retry::is_remembered(reason) {
-            return Standing::New;
+    /// A location stays, and no store was asked about it. It is looked at again in each cycle, also when it is given up:
+    /// then only its reason changes.
+    pub(super) fn kept_unasked(&self, location: LocationId, keep: Keep) -> (Keep, Standing) {
+        if !retry::is_remembered(keep.reason) {
+            return (keep, Standing::New);
         }
         let mut locations = self.lock_locations();
-        let mut attempt = Attempt::unasked(locations.known.get(&location), reason, locations.now);
+        let mut attempt = Attempt::unasked(locations.known.get(&location), keep.reason, locations.now);
         attempt.seen = self.cycle();
-        locations.remember(location, attempt)
+        let is_given_up = attempt.is_given_up(locations.now, locations.give_up_after);
+        let given_up = is_given_up.then(|| attempt.given_up(keep.detail.as_deref(), locations.remedy()));
+        let standing = locations.remember(location, attempt);
+        (given_up.unwrap_or(keep), standing)
     }
 
     /// The plan has seen everything that is pending: the rest is history.
@@ -223,11 +375,6 @@ impl Memory {
         attempt.store = Some(locations.store(store));
         attempt.seen = self.cycle();
         locations.remember(location, attempt)
-    }
-
-    /// What is known of a location that failed, for the table of claims.
-    pub(super) fn failed_attempt(&self, location: LocationId) -> Option<FailedAttempt> {
-        self.lock_locations().known.get(&location).map(Attempt::to_row)
     }
 
     /// A location is finished.
@@ -309,6 +456,15 @@ impl Drop for Probe<'_> {
 }
 
 impl Locations {
+    /// Whether the plan leaves it alone.
+    fn leaves(&self, known: &Attempt) -> bool {
+        known.waits(self.now) || (known.was_asked() && known.is_given_up(self.now, self.give_up_after))
+    }
+
+    const fn remedy(&self) -> Remedy {
+        if self.is_copy { Remedy::RetryNow } else { Remedy::Signal }
+    }
+
     fn forget_unseen(&mut self, cycle: u32) {
         self.known.retain(|_, attempt| attempt.seen == cycle);
         // A hash table does not shrink by itself.

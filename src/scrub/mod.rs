@@ -9,7 +9,9 @@ mod backlog;
 mod breaker;
 mod guard;
 mod holder;
+mod known;
 mod lanes;
+mod look_up;
 mod memory;
 mod observer;
 mod others;
@@ -23,6 +25,7 @@ mod report;
 mod retry;
 mod shared;
 mod silence;
+mod skew;
 mod survey;
 mod watched;
 
@@ -40,6 +43,7 @@ pub use backlog::{AGES, BANDS, Backlog, Bands};
 pub use breaker::BreakerPosition;
 pub use guard::{Approval, Approved, Guards, Reclaimable, Refusal, approve, judge};
 pub use holder::Leases;
+pub use look_up::LookUp;
 pub use memory::{BreakerState, Memory};
 pub use observer::{CycleId, Ended, InHand, Observer, SettledLocation, Several, Statement, StoreCall};
 pub use plan::{Decision, Keep, Policy, Reason, Resolved, decide, horizon, resolve};
@@ -47,6 +51,7 @@ pub use probe::Prober;
 pub use pulse::{Pulse, UnderWay};
 pub use report::{CycleReport, Example, JSON_VERSION, Kept, KeptLine, Tally, TrashTally};
 pub use retry::Standing;
+pub use skew::Skew;
 pub use survey::{Limits, Notice, Plan, acquaint, survey};
 
 use crate::catalog::{Catalog, CatalogError, Coordination, Ledger, LocationId};
@@ -100,6 +105,8 @@ pub struct Settings {
     pub look_lasts: Duration,
     /// `[scrubber] database_patience`.
     pub patience: Duration,
+    /// `[scrubber] give_up_after`, where set.
+    pub give_up_after: Option<Duration>,
     /// How claims are held, where there are any.
     pub leases: Leases,
 }
@@ -115,6 +122,7 @@ impl Settings {
             pool: config.scrub_pool_size,
             look_lasts: LOOK_LASTS,
             patience: own.database_patience,
+            give_up_after: own.give_up_after,
             leases: Leases::of(own),
         }
     }
@@ -166,11 +174,10 @@ impl Scrubber {
     /// One cycle, from the scan to the last record. `stop` ends it early but in order.
     pub async fn cycle(&self, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
         let now = self.clock.now();
-        self.memory.begin(now);
-        let policy = Policy { horizon: horizon(now, self.settings.grace), keys: &self.keys, stores: &self.stores };
+        self.memory.begin(now, self.settings.give_up_after);
         let mut report = CycleReport::begin(CycleId::random(), now);
         observer.began(report.cycle, now);
-        if let Err(error) = self.work(&policy, observer, stop, &mut report).await {
+        if let Err(error) = self.work(now, observer, stop, &mut report).await {
             report.failure = Some(error);
         }
         report.interrupted |= stop.is_cancelled();
@@ -180,7 +187,7 @@ impl Scrubber {
 
     async fn work(
         &self,
-        policy: &Policy<'_>,
+        now: DateTime<Utc>,
         observer: &dyn Observer,
         stop: &CancellationToken,
         report: &mut CycleReport,
@@ -188,12 +195,22 @@ impl Scrubber {
         let reader = Arc::clone(&self.ledger).reader();
         let catalog: &dyn Catalog = &Watched { catalog: reader.as_ref(), observer };
         let memory = self.memory.as_ref();
+        let claims = self.coordination.claims().map(Arc::as_ref);
+        let skew = Skew::measure(catalog, self.clock.as_ref()).await?;
+        skew.tell(memory);
+        report.skew = skew;
+        let horizon = horizon(skew.earlier(now), self.settings.grace);
+        let policy = &Policy { horizon, keys: &self.keys, stores: &self.stores };
+        known::adopt(claims, memory).await?;
         let notice = &mut |kept: &Kept, one: &SettledLocation<'_>| {
             record::log_kept(kept, one);
             observer.passed_over(one);
         };
-        let plan = survey(catalog, policy, self.settings.limits, memory, notice).await?;
+        let plan = survey(catalog, policy, self.settings.limits, memory, claims, notice).await?;
         plan.describe(report);
+        if let Some(claims) = claims {
+            known::tidy(catalog, claims, memory).await?;
+        }
         backlog::tell(catalog, policy, plan.ages, observer).await;
         let census = plan.census(catalog).await?;
         let due = plan.due;

@@ -63,6 +63,11 @@ impl Reason {
         }
     }
 
+    /// The reason of a word. `None` of one that only a later version knows.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.as_str() == word)
+    }
+
     /// Every reason: those that no store was asked for, then the outcomes that keep a location.
     pub fn all() -> impl Iterator<Item = Self> {
         let first = std::iter::successors(Some(Self::NotDue), |reason| reason.next());

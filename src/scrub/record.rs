@@ -21,7 +21,7 @@ use super::report::{self, CycleReport};
 use super::retry::{self, Standing};
 use super::watched::timed;
 use super::{Clock, Observer, patience};
-use crate::catalog::{Batch, CatalogError, ImageId, Ledger, Recorded};
+use crate::catalog::{Batch, CatalogError, FailedAttempt, ImageId, Ledger, Recorded};
 use crate::config::StoreId;
 
 /// Locations in one transaction: large enough that a location costs a small part of a statement, small enough that
@@ -165,7 +165,9 @@ impl<'a> Recorder<'a> {
     fn kept(&self, one: &Settled) -> Option<Kept> {
         let End::Kept(keep) = &one.end else { return None };
         let location = one.which.location;
-        let failed = retry::is_remembered(keep.reason).then(|| self.memory.failed_attempt(location)).flatten();
+        let known = retry::is_remembered(keep.reason).then(|| self.memory.failed_attempt(location)).flatten();
+        // In its own words, of which memory keeps some.
+        let failed = known.map(|known| FailedAttempt { error: keep.detail.clone(), ..known });
         Some(Kept { location, failed, unanswered: one.unanswered })
     }
 

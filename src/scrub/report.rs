@@ -9,6 +9,7 @@ use super::guard::Refusal;
 use super::observer::CycleId;
 use super::plan::{self, Keep, Reason};
 use super::retry::Standing;
+use super::skew::Skew;
 use crate::catalog::{BrokenRow, CatalogError, ImageId, LocationId, LocationRow};
 use crate::config::StoreId;
 use crate::store::Outcome;
@@ -183,6 +184,8 @@ pub struct CycleReport {
     pub living: u64,
     /// Living locations that it could not read.
     pub living_unreadable: u64,
+    /// How the host's clock stood to the database's.
+    pub skew: Skew,
     /// A guard refused; nothing was deleted.
     pub refusal: Option<Refusal>,
     /// The database failed; the cycle ended early.
@@ -210,6 +213,7 @@ impl CycleReport {
             unrecorded: 0,
             living: 0,
             living_unreadable: 0,
+            skew: Skew::default(),
             refusal: None,
             failure: None,
             interrupted: false,
@@ -259,6 +263,7 @@ impl CycleReport {
             "lost": self.lost,
             "unrecorded": self.unrecorded,
             "shared_check": { "living": self.living, "unreadable": self.living_unreadable },
+            "clock_skew_seconds": self.skew.is_large().then(|| self.skew.ahead().num_seconds()),
             "refusal": self.refusal.as_ref().map(ToString::to_string),
             "failure": self.failure.as_ref().map(ToString::to_string),
             "interrupted": self.interrupted,

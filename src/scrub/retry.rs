@@ -5,16 +5,23 @@
 //! (a value that cannot be decrypted, say) never waits: the row is read in each cycle anyway, and looking at it again
 //! costs nobody anything, so that a corrected row goes at once.
 //!
-//! Rejected: `backon`, as in `patience`. It hands out waits one after the other, and would have to be kept alive for
+//! How long a location has failed counts from its first failure, whatever came after it; only an answer that is no
+//! failure (`in_use`) begins that anew. It is given up when that is longer than `[scrubber] give_up_after`, and a try
+//! failed so late that the next one would come after it too: a scrubber that was switched off for a month tries once
+//! more before it gives up.
+//!
+//! Rejected: the time of each outcome beside the first of all, which would be one more column for a number that nobody
+//! acts on; `backon`, as in `patience`. It hands out waits one after the other, and would have to be kept alive for
 //! each location. And a wait for whole images: two locations of one may lie in two stores.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::{self, Keep, Reason};
-use crate::catalog::FailedAttempt;
+use crate::catalog::{FailedAttempt, ImageId};
 use crate::config::StoreId;
 use crate::store::Outcome;
 
@@ -96,20 +103,34 @@ pub(super) struct Attempt {
     pub words: Option<Arc<str>>,
     /// How often its store was asked in vain, for this reason.
     tries: u32,
-    /// Since when it stays for this reason.
+    /// Since when it fails, for whatever reasons; or since when it is in use.
     first: DateTime<Utc>,
-    /// None where no store was asked.
+    /// None where no store was asked, and where it was told that it is given up.
     next: Option<DateTime<Utc>>,
+    /// A later version wrote down why it stays, in a word of its own. `reason` stands in for it.
+    foreign: bool,
+    /// A hash of its image, where that is known: a database may give the id of a row that was purged to another one.
+    image: Option<NonZeroU32>,
     /// The cycle that last saw it pending.
     pub seen: u32,
+}
+
+/// Who lets a location be tried that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Failures are in a table: `--retry-now`.
+    RetryNow,
+    /// Failures are in this process alone.
+    Signal,
 }
 
 impl Attempt {
     /// Kept without a question to its store.
     pub(super) fn unasked(before: Option<&Self>, reason: Reason, now: DateTime<Utc>) -> Self {
-        let same = before.filter(|before| before.reason == reason);
-        let (tries, first) = same.map_or((0, now), |same| (same.tries, same.first));
-        Self { store: None, reason, words: None, tries, first, next: None, seen: 0 }
+        let tries = before.filter(|before| before.reason == reason && !before.foreign).map_or(0, |same| same.tries);
+        let on = before.filter(|before| before.reason.is_failure() == reason.is_failure());
+        let first = on.map_or(now, |before| before.first);
+        Self { store: None, reason, words: None, tries, first, next: None, foreign: false, image: None, seen: 0 }
     }
 
     /// Kept by its store, or at least on the way to it.
@@ -120,31 +141,104 @@ impl Attempt {
         Self { tries, next, ..unasked }
     }
 
-    /// For the table of claims.
-    pub(super) fn to_row(&self) -> FailedAttempt {
+    /// As the table has it, with its times by our clock. `store` and `words` are left to who shares them.
+    pub(super) fn known(image: &ImageId, failed: &FailedAttempt, ahead: TimeDelta) -> Self {
+        let reason =
+            Reason::of_word(&failed.outcome).filter(|reason| is_remembered(*reason) && *reason != Reason::GivenUp);
+        Self {
+            store: None,
+            reason: reason.unwrap_or(Reason::Outcome(Outcome::Failed)),
+            words: None,
+            tries: failed.attempts,
+            first: shifted(failed.first, ahead),
+            next: failed.next.map(|next| shifted(next, ahead)),
+            foreign: reason.is_none(),
+            image: hashed(image),
+            seen: 0,
+        }
+    }
+
+    /// The words of a later version: its own reason, then its detail.
+    pub(super) fn foreign_words(&self, failed: &FailedAttempt) -> Option<String> {
+        let error = failed.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        self.foreign.then(|| format!("{}{error}", failed.outcome))
+    }
+
+    /// For the table, whose clock ours is `ahead` of.
+    pub(super) fn to_row(&self, ahead: TimeDelta) -> FailedAttempt {
         FailedAttempt {
             attempts: self.tries,
             outcome: self.reason.as_str().to_owned(),
             error: self.words.as_deref().map(str::to_owned),
             store: self.store.as_deref().map(|store| store.0.clone()),
-            first: self.first,
-            next: self.next,
+            first: shifted(self.first, -ahead),
+            next: self.next.map(|next| shifted(next, -ahead)),
         }
+    }
+
+    /// Whether it may be about a location of this image.
+    pub(super) fn is_of(&self, image: Option<&ImageId>) -> bool {
+        let other = |known| image.and_then(hashed).is_some_and(|image| image != known);
+        !self.image.is_some_and(other)
     }
 
     /// Whether it is not to be tried yet.
     pub(super) fn waits(&self, now: DateTime<Utc>) -> bool {
+        // What a later version waits for, and how long, is not ours to judge.
+        if self.foreign {
+            return self.next.is_some_and(|next| next > now);
+        }
         let next = self.next.zip(self.back_off());
         next.is_some_and(|(next, back_off)| back_off.lasts(next, now))
     }
 
+    /// Whether it is not to be tried any more, where locations are given up `after` so long.
+    pub(super) fn is_given_up(&self, now: DateTime<Utc>, after: Option<TimeDelta>) -> bool {
+        let Some(after) = after else { return false };
+        let late = |at: DateTime<Utc>| at - self.first > after;
+        !self.foreign && self.reason.is_failure() && late(now) && self.next.is_none_or(late)
+    }
+
+    /// Takes note that it is told as given up. Whether that is news; of what no store was asked about, it never is.
+    pub(super) fn tell_given_up(&mut self) -> bool {
+        self.next.take().is_some()
+    }
+
+    /// Whether a store was ever asked about it.
+    pub(super) const fn was_asked(&self) -> bool {
+        self.tries > 0
+    }
+
     /// What a report says of it while it waits.
     pub(super) fn keep(&self) -> Keep {
-        let times = if self.tries == 1 { "once" } else { &format!("{} times", self.tries) };
-        let first = plan::shown(self.first);
         let next = self.next.map_or_else(String::new, |next| format!(", again at {}", plan::shown(next)));
         let words = self.words.as_ref().map_or_else(String::new, |words| format!(": {words}"));
-        Keep { reason: self.reason, detail: Some(format!("tried {times} since {first}{next}{words}")) }
+        Keep { reason: self.reason, detail: Some(format!("{}{next}{words}", self.history())) }
+    }
+
+    /// What a report says of it after it was given up. `words` are the last ones heard.
+    pub(super) fn given_up(&self, words: Option<&str>, remedy: Remedy) -> Keep {
+        let words = words.map_or_else(String::new, |words| format!(": {words}"));
+        let remedy = match remedy {
+            Remedy::RetryNow => "--retry-now tries it again",
+            Remedy::Signal => "SIGUSR1 tries it again",
+        };
+        let detail = format!("{}, {}{words}; {remedy}", self.reason.as_str(), self.history());
+        Keep { reason: Reason::GivenUp, detail: Some(detail) }
+    }
+
+    fn history(&self) -> String {
+        let first = plan::shown(self.first);
+        match self.tries {
+            0 => format!("stays since {first}"),
+            1 => format!("tried once, stays since {first}"),
+            tries => format!("tried {tries} times, stays since {first}"),
+        }
+    }
+
+    /// A changed config, an address in it, may have made its store answer.
+    pub(super) fn hangs_on_answer(&self) -> bool {
+        self.reason == Reason::Outcome(Outcome::Unavailable)
     }
 
     /// A changed config may have mended it. What a config cannot mend stays as it is.
@@ -153,9 +247,9 @@ impl Attempt {
         matches!(self.reason, Reason::Outcome(Undecryptable | Malformed | NoStore | Forbidden))
     }
 
-    /// Lets it be tried at once, without forgetting that it failed.
+    /// Lets it be tried at once, without forgetting that it failed, also where it was given up.
     pub(super) fn wait_no_longer(&mut self) {
-        self.next = None;
+        self.next = Some(self.first);
     }
 
     const fn back_off(&self) -> Option<BackOff> {
@@ -166,113 +260,17 @@ impl Attempt {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const BACK_OFFS: [BackOff; 3] = [BackOff::SILENT, BackOff::IN_USE, BackOff::GENERAL];
-    const MIDDLE: Chance = Chance::MAX / 2;
-
-    fn noon() -> DateTime<Utc> {
-        "2026-11-21T12:00:00Z".parse().unwrap()
-    }
-
-    fn minutes(back_off: BackOff, tries: std::ops::Range<u32>) -> Vec<i64> {
-        tries.map(|tries| (back_off.wait(tries, MIDDLE) + TimeDelta::seconds(30)).num_minutes()).collect()
-    }
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        // At its ends a wait can only be spread to one side.
-        assert_eq!(minutes(BackOff::GENERAL, 1..11), [1, 2, 4, 8, 16, 32, 64, 128, 256, 333]);
-        assert_eq!(minutes(BackOff::IN_USE, 1..7), [5, 10, 20, 40, 55, 55]);
-        assert_eq!(minutes(BackOff::SILENT, 1..8), [1, 1, 2, 4, 8, 9, 9]);
-        assert!(BackOff::SILENT.wait(1, 0) == TimeDelta::seconds(30));
-    }
-
-    #[test]
-    fn each_outcome_has_its_own_waits() {
-        let next = |outcome| {
-            let attempt = Attempt::asked(None, Reason::Outcome(outcome), noon(), 0);
-            (attempt.next.unwrap() - noon()).num_seconds()
-        };
-        assert_eq!(next(Outcome::Unavailable), 30);
-        assert_eq!(next(Outcome::InUse), 300);
-        for outcome in [Outcome::Failed, Outcome::Forbidden, Outcome::NoStore, Outcome::Malformed] {
-            assert_eq!(next(outcome), 60, "{outcome}");
-        }
-    }
-
-    #[test]
-    fn another_reason_begins_anew_and_the_same_goes_on() {
-        let (failed, busy) = (Reason::Outcome(Outcome::Failed), Reason::Outcome(Outcome::InUse));
-        let first = Attempt::asked(None, failed, noon(), 0);
-        let later = noon() + TimeDelta::minutes(2);
-        let second = Attempt::asked(Some(&first), failed, later, 0);
-        assert_eq!((second.tries, second.first), (2, noon()));
-        let other = Attempt::asked(Some(&second), busy, later, 0);
-        assert_eq!((other.tries, other.first), (1, later));
-        let detail = second.keep().detail.unwrap();
-        assert_eq!(detail, "tried 2 times since 2026-11-21T12:00:00Z, again at 2026-11-21T12:03:42Z");
-        let detail = Attempt { words: Some("a clone".into()), ..other }.keep().detail.unwrap();
-        assert_eq!(detail, "tried once since 2026-11-21T12:02:00Z, again at 2026-11-21T12:07:00Z: a clone");
-    }
-
-    #[test]
-    fn what_no_store_was_asked_about_never_waits_and_is_no_try() {
-        let reason = Reason::Outcome(Outcome::Undecryptable);
-        let mut attempt = Attempt::unasked(None, reason, noon());
-        for _ in 0..100 {
-            attempt = Attempt::unasked(Some(&attempt), reason, noon());
-        }
-        assert!(!attempt.waits(noon()));
-        assert_eq!(Attempt::asked(Some(&attempt), reason, noon(), 0).tries, 1);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_prolongs_no_wait() {
-        let attempt = Attempt::asked(None, Reason::Outcome(Outcome::Failed), noon(), 0);
-        let at = |minutes: i64| attempt.waits(noon() + TimeDelta::minutes(minutes));
-        assert!(at(0) && !at(1) && !at(2));
-        assert!(at(-60), "an hour is less than the longest wait");
-        assert!(!at(-60 * 24));
-        assert!(!attempt.waits(DateTime::<Utc>::MIN_UTC) && !attempt.waits(DateTime::<Utc>::MAX_UTC));
-    }
-
-    #[test]
-    fn only_what_failed_is_remembered() {
-        let not = [Reason::NotDue, Reason::Limit, Reason::Changed, Reason::Interrupted, Reason::Restored];
-        assert!(!not.into_iter().any(is_remembered) && !is_remembered(Reason::Outcome(Outcome::Shared)));
-        for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Shared && !outcome.finishes()) {
-            assert!(is_remembered(Reason::Outcome(outcome)), "{outcome}");
-        }
-        assert!(is_remembered(Reason::Orphaned), "told once, too");
-    }
-
-    proptest! {
-        #[test]
-        fn a_wait_is_never_too_short_nor_too_long(which in 0..3_usize, tries: u32, chance: u32) {
-            let back_off = BACK_OFFS[which];
-            let wait = back_off.wait(tries, chance).to_std().unwrap();
-            prop_assert!((back_off.least..=back_off.most).contains(&wait), "{wait:?}");
-            let longer = back_off.wait(tries.saturating_add(2), chance).to_std().unwrap();
-            prop_assert!(longer >= wait, "{longer:?} after {wait:?}");
-        }
-
-        #[test]
-        fn a_location_is_tried_again_in_the_end(
-            outcomes in proptest::collection::vec(0..Outcome::ALL.len(), 1..100), chance: u32,
-        ) {
-            let (mut now, mut before) = (noon(), None);
-            for reason in outcomes.into_iter().map(|index| Reason::Outcome(Outcome::ALL[index])) {
-                let attempt = Attempt::asked(before.as_ref(), reason, now, chance);
-                let next = attempt.next.unwrap();
-                prop_assert!(attempt.waits(now) && attempt.waits(next - TimeDelta::milliseconds(1)));
-                prop_assert!(!attempt.waits(next) && next - now <= TimeDelta::hours(6));
-                (now, before) = (next, Some(attempt));
-            }
-        }
-    }
+/// Ids of images compare without case. One in four milliards has no hash.
+fn hashed(image: &ImageId) -> Option<NonZeroU32> {
+    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+    NonZeroU32::new(image.0.bytes().fold(0x811c_9dc5, step))
 }
+
+/// A time by another clock. Beyond all time it stays as it is.
+fn shifted(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    at.checked_add_signed(by).unwrap_or(at)
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

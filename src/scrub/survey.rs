@@ -4,14 +4,15 @@
 //! rows; nothing is deleted. A row that fails is kept and counted; only the database can fail the whole.
 
 use super::backlog::{self, Bands};
+use super::known::Notes;
 use super::memory::Memory;
 use super::observer::{Ended, SettledLocation};
 use super::plan::{self, Decision, Keep, Policy, Reason};
 use super::report::{CycleReport, Example, Kept, Tally};
-use super::retry::Standing;
+use super::retry::{self, Standing};
 use super::shared::{DueData, SharedData};
 use crate::catalog::{
-    BrokenRow, Catalog, CatalogError, Census, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
+    BrokenRow, Catalog, CatalogError, Census, Claims, ImageId, LivingRow, LocationId, LocationRow, Scan, Scope,
 };
 use crate::config::StoreId;
 use crate::store::Stores;
@@ -55,7 +56,8 @@ pub struct Plan {
 /// Somebody who wants to hear of each location that stays: all of them so far, and the one.
 pub type Notice<'a> = &'a mut (dyn FnMut(&Kept, &SettledLocation<'_>) + Send);
 
-/// Surveys what is due. With nothing due, this is one statement. What `memory` says is not to be tried yet stays.
+/// Surveys what is due. With nothing due, this is one statement. What `memory` says is not to be tried yet stays. What
+/// stays for a new reason that no store was asked for is written down in `claims`, where there are any.
 ///
 /// # Errors
 /// The database's.
@@ -64,18 +66,21 @@ pub async fn survey(
     policy: &Policy<'_>,
     limits: Limits,
     memory: &Memory,
+    claims: Option<&dyn Claims>,
     notice: Notice<'_>,
 ) -> Result<Plan, CatalogError> {
     let Scan { locations, finishable } = catalog.scan(Scope::Due(policy.horizon)).await?;
+    memory.scanned(&locations);
     // Where all wait, no store is spoken to.
     if memory.lets_any(&locations) {
         policy.stores.prepare().await;
     }
-    let mut survey = Survey::new(policy.stores, limits, memory);
+    let mut survey = Survey::new(policy.stores, limits, memory, claims);
     for page in locations.chunks(PAGE) {
         for row in catalog.locations(page).await? {
             survey.see(&row, policy, notice);
         }
+        survey.notes.write().await?;
     }
     // The lanes have it all; a million ids are 8 MB that the shared check can use.
     drop(locations);
@@ -144,6 +149,7 @@ pub async fn acquaint(catalog: &dyn Catalog, policy: &Policy<'_>) -> Result<(), 
 /// The plan as it grows, row by row.
 struct Survey<'a> {
     memory: &'a Memory,
+    notes: Notes<'a>,
     lanes: Vec<Vec<LocationId>>,
     due: Tally,
     budget: Budget,
@@ -153,9 +159,10 @@ struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    fn new(stores: &Stores, limits: Limits, memory: &'a Memory) -> Self {
+    fn new(stores: &Stores, limits: Limits, memory: &'a Memory, claims: Option<&'a dyn Claims>) -> Self {
         Self {
             memory,
+            notes: Notes::new(claims, memory),
             lanes: stores.all().iter().map(|_| Vec::new()).collect(),
             due: Tally::default(),
             budget: Budget::new(limits),
@@ -187,17 +194,24 @@ impl<'a> Survey<'a> {
         policy: &Policy<'_>,
     ) -> Option<(Keep, Option<StoreId>, Standing)> {
         let ((location, image), bytes) = (plan::ids(row), plan::bytes(row));
-        let waiting = self.memory.see(location);
+        let untried = self.memory.see(location, image);
         // What has changed so that it is not due any more is told as what it is.
-        if let Some((keep, store)) = waiting.filter(|_| plan::is_due(row, policy.horizon)) {
+        if let Some(untried) = untried.filter(|_| plan::is_due(row, policy.horizon)) {
             self.budget.see(image);
-            return Some((keep, store.map(|store| StoreId::clone(&store)), Standing::Waiting));
+            if untried.standing == Standing::New {
+                self.notes.add(location, image, None);
+            }
+            return Some((untried.keep, untried.store.map(|store| StoreId::clone(&store)), untried.standing));
         }
         let store_id = |store: usize| policy.stores.all()[store].id();
         let resolved = match plan::decide(row, policy) {
             Decision::Delete(resolved) => resolved,
             Decision::Keep(keep, store) => {
-                let standing = self.memory.kept_unasked(location, keep.reason);
+                let words = keep.detail.clone();
+                let (keep, standing) = self.memory.kept_unasked(location, keep);
+                if standing == Standing::New && retry::is_remembered(keep.reason) {
+                    self.notes.add(location, image, words.as_deref());
+                }
                 return Some((keep, store.map(store_id).cloned(), standing));
             }
         };

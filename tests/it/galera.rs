@@ -3,6 +3,7 @@
 
 mod claims;
 mod nodes;
+mod scrub;
 mod strict;
 
 use std::collections::HashMap;

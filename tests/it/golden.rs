@@ -35,7 +35,7 @@ fn masked(site: &Site, text: &str) -> String {
         let is_time = word.starts_with(&this_year) && word.contains('T') && word.contains(':');
         if is_time { format!("TIME{}", &word[word.len() - 1..]) } else { word.to_owned() }
     };
-    let text: String = text.split_inclusive(['"', ' ', ',']).map(word).collect();
+    let text: String = text.split_inclusive(['"', ' ', ',', '\n']).map(word).collect();
     // A cycle's name is random: eight digits.
     match text.split_once("\"cycle\":\"") {
         Some((before, after)) => format!("{before}\"cycle\":\"CYCLE{}", &after[8..]),
@@ -122,6 +122,31 @@ fn dry_run_with_probe() {
         let text = masked(&site, &stdout(site.run(&["--dry-run", "--probe", "-f", format]), 0));
         let text = if format == "table" { squeezed(&text) } else { text };
         assert_golden(&format!("probe.{format}"), &text);
+    }
+}
+
+/// After a cycle that failed on some, with what is known of them.
+#[test]
+fn dry_run_after_failures() {
+    let site = site();
+    let stuck = ["waiting", "over", "held", "long"];
+    for id in stuck {
+        std::fs::create_dir(site.data().join(id)).unwrap();
+        Image::pending(id, chrono::TimeDelta::hours(2), &[&site.uri(id)]).insert(&site.database);
+    }
+    let config = || site.config("[scrubber]\ncoordination = database\ngive_up_after = 86400");
+    stdout(site.run_with(&config(), &["--once"]), 3);
+    let set = |what: &str, id: &str| {
+        site.database.execute(&format!("UPDATE scrubber_locations SET {what} WHERE image_id = '{id}'"));
+    };
+    let (past, far) = ("'2020-02-03 04:05:06'", "'2999-02-03 04:05:06'");
+    set(&format!("first_failed_at = {past}"), "long");
+    set(&format!("next_attempt_at = {past}"), "over");
+    set(&format!("next_attempt_at = {past}, claimed_until = {far}, owner = 'restore node-3 4711 00ff'"), "held");
+    for format in ["table", "json", "csv", "value"] {
+        let text = masked(&site, &stdout(site.run_with(&config(), &["--dry-run", "-f", format]), 0));
+        let text = if format == "table" { squeezed(&text) } else { text };
+        assert_golden(&format!("dry-run-known.{format}"), &text);
     }
 }
 

@@ -15,6 +15,7 @@ mod probe;
 mod rbd;
 mod real_glance;
 mod restore;
+mod retries;
 mod scrub_once;
 mod soak;
 mod support;

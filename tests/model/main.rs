@@ -9,6 +9,7 @@ mod properties;
 mod recovery;
 mod restoring;
 mod rules;
+mod scrubbing;
 mod steps;
 mod world;
 

@@ -11,7 +11,7 @@ pub const LIVING_DATA: &str = "a restored image has all its data, for as long as
 pub const PROOF: &str = "a location is deleted only when its data is gone";
 pub const WHOLE: &str = "an image is deleted only when all its locations are";
 pub const NEVER_HALF: &str = "an image is restored or scrubbed, never half";
-pub const HOLDER_ONLY: &str = "only the holder of a claim records and releases";
+pub const HOLDER_ONLY: &str = "a claim that has not lapsed is its holder's alone, and so are record and release";
 pub const NOT_STRANDED: &str = "nothing is stranded";
 
 impl Model for Rules {

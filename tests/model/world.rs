@@ -83,7 +83,7 @@ pub struct World {
     pub locations: [Location; 2],
     pub scrubbers: [Scrubber; 2],
     pub restore: Restore,
-    /// Somebody recorded or released what was another's.
+    /// Somebody took what had not lapsed, or recorded or released what was another's.
     pub usurped: bool,
 }
 

@@ -5,6 +5,7 @@
 //! decision hangs on is also written, so that one of two transactions fails its certification and is repeated.
 //! Times are the database's own. Fails with [`CatalogError`].
 
+mod look;
 mod open;
 mod rows;
 pub(super) mod schema;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use look::Table;
 pub use open::{coordinate, coordinate_read_only};
 pub(super) use rows::{clock_query, read_clock};
 
@@ -43,7 +45,7 @@ pub struct FailedAttempt {
     pub error: Option<String>,
     /// The store that was asked.
     pub store: Option<String>,
-    /// Since when it stays for this reason.
+    /// Since when it fails without a break, for whatever reasons; or since when it is in use, which is no failure.
     pub first: DateTime<Utc>,
     /// When it may be tried again. `None`: at any time.
     pub next: Option<DateTime<Utc>>,
@@ -106,6 +108,12 @@ pub trait Claims: Send + Sync {
     /// # Errors
     /// A table of a newer version, or no right to create one; and the database's.
     async fn prepare(&self) -> Result<(), CatalogError>;
+
+    /// How the table stands, without making it. For a check.
+    ///
+    /// # Errors
+    /// A table of a newer version; and the database's.
+    async fn table(&self) -> Result<Table, CatalogError>;
 
     /// Claims what may be claimed, in one transaction, and says for each of `wanted`, in order, what became of it.
     /// [`crate::claim::may_take`] decides. With `retry` those that wait are claimed as well: for a restore.

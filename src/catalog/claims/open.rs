@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::super::connect::{open_read_only_ledger, open_state};
 use super::super::{CatalogError, ImageId, Ledger, LocationId};
-use super::{ClaimRow, Claims, Coordination, FailedAttempt, Settlement, Taken, Wanted};
+use super::{ClaimRow, Claims, Coordination, FailedAttempt, Settlement, Table, Taken, Wanted};
 use crate::claim::Owner;
 use crate::config::{DatabaseConfig, DatabaseUrl, Sharing};
 
@@ -71,6 +71,9 @@ struct StateClaims(Arc<dyn Claims>);
 impl Claims for StateClaims {
     async fn prepare(&self) -> Result<(), CatalogError> {
         self.0.prepare().await.map_err(of_state)
+    }
+    async fn table(&self) -> Result<Table, CatalogError> {
+        self.0.table().await.map_err(of_state)
     }
     async fn take(
         &self,

@@ -8,7 +8,7 @@
 
 use super::super::CatalogError;
 use super::super::dialect::Dialect;
-use super::super::error::{retry_conflicts, within};
+use super::super::error::within;
 use super::super::sql::SqlCatalog;
 use crate::crash::{self, Point};
 
@@ -70,7 +70,7 @@ pub(in crate::catalog) const POSTGRES: [&str; 2] = [
 impl<D: Dialect> SqlCatalog<D> {
     /// Makes the tables where they are not, and sees that this program may work with them.
     pub(super) async fn prepare_tables(&self) -> Result<(), CatalogError> {
-        retry_conflicts(|| self.make_tables()).await?;
+        self.make_tables().await?;
         if self.version().await?.is_none() {
             let (insert, rest) = D::INSERT_ABSENT;
             self.run("write the version", &format!("{insert} scrubber_schema (version) VALUES ({VERSION}){rest}"))

@@ -17,7 +17,7 @@ use super::super::ledger::Tx;
 use super::super::sql::{SCAN_DEADLINES, SqlCatalog, push_ids, push_texts};
 use super::super::{Catalog, CatalogError, ImageId, LocationId};
 use super::rows::{Dated, dated, push_time, select};
-use super::{ClaimRow, Claims, FailedAttempt, Settlement, Taken, Wanted};
+use super::{ClaimRow, Claims, FailedAttempt, Settlement, Table, Taken, Wanted};
 use crate::claim::{self, Claim, Hold, Owner};
 
 /// Rows in one transaction where all of the table is gone through.
@@ -29,7 +29,12 @@ where
     <D::Db as sqlx::Database>::Arguments: Send,
 {
     async fn prepare(&self) -> Result<(), CatalogError> {
-        self.prepare_tables().await
+        // On a cluster, another node that makes the tables too may win at any of the statements.
+        retry_conflicts(|| self.prepare_tables()).await
+    }
+
+    async fn table(&self) -> Result<Table, CatalogError> {
+        self.look_at_table().await
     }
 
     async fn take(

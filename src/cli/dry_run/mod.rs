@@ -4,16 +4,20 @@ mod sums;
 
 use std::io::BufWriter;
 
-use crate::catalog::{self, CatalogError};
-use crate::config::{Config, StoreId};
+use chrono::{DateTime, Utc};
+
+use crate::catalog::{self, CatalogError, Claims};
+use crate::config::{Config, Sharing, StoreId};
 use crate::exit::Exit;
 use crate::observe::output::{Cell, Format, ListWriter, Listing, OutputError};
-use crate::scrub::{self, Audit, Clock, Entry, Memory, Policy, Prober, Refusal, Settings, SystemClock, Verdict};
+use crate::scrub::{
+    self, Audit, Clock, Entry, LookUp, Memory, Policy, Prober, Refusal, Settings, Skew, SystemClock, Verdict,
+};
 use crate::store;
 use sums::Sums;
 
 /// With `--probe`. `stored` is the last column, so that what picks columns by number picks the same with and without.
-const PROBED: Listing<13> = Listing {
+const PROBED: Listing<16> = Listing {
     kind: "dry_run",
     rows: "locations",
     columns: [
@@ -29,11 +33,14 @@ const PROBED: Listing<13> = Listing {
         "verdict",
         "reason",
         "detail",
+        "attempts",
+        "last_outcome",
+        "next_attempt_at",
         "stored",
     ],
 };
 
-const PLAIN: Listing<12> = Listing { kind: PROBED.kind, rows: PROBED.rows, columns: but_last(PROBED.columns) };
+const PLAIN: Listing<15> = Listing { kind: PROBED.kind, rows: PROBED.rows, columns: but_last(PROBED.columns) };
 
 /// What can end a dry run.
 enum Stopped {
@@ -98,10 +105,24 @@ async fn list<const N: usize>(
     let settings = Settings::of(config, allow_empty);
     let stores = store::open(config);
     let keys = scrub::keyring(config).unwrap_or_else(|_| crate::location::Keyring::empty());
-    let horizon = scrub::horizon(SystemClock.now(), settings.grace);
+    let (now, skew) = (SystemClock.now(), Skew::measure(catalog.as_ref(), &SystemClock).await?);
+    if skew.is_large() {
+        tracing::warn!("{skew}; what is due is decided by the earlier one");
+    }
+    let horizon = scrub::horizon(skew.earlier(now), settings.grace);
     let policy = Policy { horizon, keys: &keys, stores: &stores };
-    let memory = Memory::default();
-    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &memory, &mut |_, _| ()).await?;
+    let own = &config.scrubber;
+    let claims = catalog::coordinate_read_only(&own.sharing, &config.database, own.database_deadline).await?;
+    if let Some(claims) = &claims {
+        // What a cycle would not work with, it would not tell from an empty one.
+        claims.table().await?;
+    }
+    let look_up = claims.as_deref().and_then(|claims| look_up(config, claims, now, skew));
+    let memory = match &look_up {
+        Some(look_up) => look_up.all().await?,
+        None => Memory::default(),
+    };
+    let plan = scrub::survey(catalog.as_ref(), &policy, settings.limits, &memory, None, &mut |_, _| ()).await?;
     let refusal = scrub::judge(&plan, plan.census(catalog.as_ref()).await?, settings.guards).err();
 
     let mut list = ListWriter::new(format, listing, BufWriter::new(std::io::stdout()))?;
@@ -112,6 +133,7 @@ async fn list<const N: usize>(
         plan: &plan,
         limits: settings.limits,
         grace: settings.grace,
+        look_up,
         prober: probe.then(|| Prober::new(&stores, settings.pool)),
     };
     audit
@@ -128,7 +150,14 @@ async fn list<const N: usize>(
     Ok(refusal)
 }
 
-fn cells(entry: &Entry) -> [Cell<'_>; 13] {
+/// What is known of earlier failures, where they are kept in the database.
+fn look_up<'a>(config: &Config, claims: &'a dyn Claims, now: DateTime<Utc>, skew: Skew) -> Option<LookUp<'a>> {
+    let Sharing::Database { lease, .. } = &config.scrubber.sharing else { return None };
+    let give_up_after = config.scrubber.give_up_after;
+    Some(LookUp { claims, now, skew, lease: *lease, give_up_after })
+}
+
+fn cells(entry: &Entry) -> [Cell<'_>; 16] {
     let time = |at: Option<chrono::NaiveDateTime>| at.map_or(Cell::None, Cell::Time);
     let (reason, detail) = why(&entry.verdict).unzip();
     [
@@ -144,6 +173,9 @@ fn cells(entry: &Entry) -> [Cell<'_>; 13] {
         Cell::Text(entry.verdict.as_str()),
         text(reason),
         text(detail.flatten()),
+        entry.attempts.map_or(Cell::None, |attempts| Cell::Int(attempts.into())),
+        text(entry.last_outcome.as_deref()),
+        time(entry.next_attempt_at),
         bytes(entry.stored),
     ]
 }
@@ -166,7 +198,7 @@ fn text(text: Option<&str>) -> Cell<'_> {
 }
 
 /// A row without its last column, `stored`, which nobody knows without `--probe`.
-const fn but_last<T: Copy>(row: [T; 13]) -> [T; 12] {
+const fn but_last<T: Copy>(row: [T; 16]) -> [T; 15] {
     let [plain @ .., _] = row;
     plain
 }

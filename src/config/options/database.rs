@@ -35,7 +35,7 @@ pub(super) const OPTIONS: &[O] = &[
         .or("10")
         .was(&[alias_in("DEFAULT", "sql_retry_interval"), alias("reconnect_interval")]),
     O::text("mysql_sql_mode", "The SQL mode that is set in each MySQL session.").or("TRADITIONAL"),
-    O::int("mysql_wsrep_sync_wait", "Causality checks of Galera on each connection; not set leaves them alone."),
+    O::int("mysql_wsrep_sync_wait", "Causality checks of Galera on each connection; reads are checked in any case."),
     O::flag("sqlite_synchronous", "true", "Whether SQLite waits until data is on disk."),
     O::text("slave_connection", "A URL for reading. Ignored: the scrubber must not read old rows.").secret().unused(),
     O::text("asyncio_connection", NOT_GLANCE).secret().unused(),

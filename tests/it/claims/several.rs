@@ -95,7 +95,49 @@ fn many_at_once_finish_a_backlog_together() {
         }
         assert_eq!(recorded, all.len() as u64, "on {:?}", shared.engine());
         assert_eq!(shared.all().await, []);
+        // Where two recorded the last two locations of an image at the same moment, PostgreSQL shows neither of them the
+        // other's: the next cycle finishes the image.
+        let left = shared.ledger.scan(Scope::Pending).await.unwrap();
+        assert_eq!(left.locations, []);
+        let batch = catalog::Batch { images: left.finishable, ..catalog::Batch::default() };
+        shared.ledger.record(&batch, Utc::now()).await.unwrap();
         let left = shared.site.database.rows("SELECT count(*) FROM images WHERE status <> 'deleted'");
-        assert_eq!(left, [[Some("0".to_owned())]]);
+        assert_eq!(left, [[Some("0".to_owned())]], "on {:?}", shared.engine());
+    });
+}
+
+/// Notes and `--retry-now` change rows that are being claimed at the same moment.
+#[test]
+fn a_note_that_comes_with_a_claim_takes_none_away() {
+    on_each(|shared| async move {
+        let all: Vec<_> = (0..60).map(|id| Wanted { location: LocationId(id), image: image("i") }).collect();
+        let mut due = failure(0, "noted");
+        due.next = None;
+        let notes: Vec<_> = all.iter().map(|one| (one.clone(), due.clone())).collect();
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut noting = tokio::task::JoinSet::new();
+        for _ in 0..2 {
+            let (claims, notes, stop) = (shared.another().await.claims().unwrap(), notes.clone(), Arc::clone(&stop));
+            noting.spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    claims.note(&notes).await.unwrap();
+                    claims.retry_now(&[]).await.unwrap();
+                }
+            });
+        }
+        for _ in 0..20 {
+            let owner = scrubber();
+            let taken = shared.claims.take(&owner, &all, LEASE, false).await.unwrap();
+            assert_eq!(granted(&taken), all.len(), "on {:?}", shared.engine());
+            for _ in 0..3 {
+                let kept = shared.claims.renew(&owner, &ids(&all), LEASE).await.unwrap();
+                assert_eq!(kept.len(), all.len(), "on {:?}", shared.engine());
+            }
+            shared.claims.settle(&ids(&all), &settlement(&owner, vec![])).await.unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        while let Some(done) = noting.join_next().await {
+            done.unwrap();
+        }
     });
 }

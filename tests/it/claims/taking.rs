@@ -126,3 +126,38 @@ fn a_thousand_are_claimed_renewed_and_released() {
         assert_eq!(shared.all().await.len(), 1);
     });
 }
+
+/// A host's clock may be wrong, and no two hosts' are the same. PostgreSQL lets us set one of its own: an hour ahead.
+#[test]
+fn the_clock_of_the_host_does_not_count() {
+    for engine in engines_at_hand().into_iter().filter(|engine| *engine == Engine::Postgres) {
+        on(engine, |shared| async move {
+            shared.site.database.execute(
+                "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+                 $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$",
+            );
+            let name = shared.site.database.url().rsplit('/').next().unwrap();
+            shared.site.database.execute(&format!("ALTER DATABASE {name} SET search_path = public, pg_catalog"));
+            let ledger = shared.another().await;
+            let claims = Arc::clone(&ledger).claims().unwrap();
+            let wanted = shared.pending("image", 1).await;
+            let host = Utc::now();
+            let hour_ahead = |at: DateTime<Utc>| at - host > HOUR - TimeDelta::minutes(5);
+            assert!(hour_ahead(clock(&*ledger).await));
+            claims.take(&scrubber(), &wanted, LEASE, false).await.unwrap();
+            let until = shared.row(&wanted[0]).await.unwrap().hold.claim.unwrap().until;
+            assert!(hour_ahead(until - TimeDelta::from_std(LEASE).unwrap()), "{until}");
+            // What the others call now is long ago for this one.
+            let before = shared.claims.take(&scrubber(), &wanted, LEASE, false).await.unwrap();
+            assert_eq!(granted(&before), 0, "an hour and a lease are not over on the plain clock");
+            let owner = scrubber();
+            shared.site.database.execute(
+                "UPDATE scrubber_locations SET claimed_until = now() AT TIME ZONE 'UTC' + interval '30 minutes'",
+            );
+            assert_eq!(granted(&claims.take(&owner, &wanted, LEASE, false).await.unwrap()), 1);
+            claims.renew(&owner, &ids(&wanted), LEASE).await.unwrap();
+            let until = shared.row(&wanted[0]).await.unwrap().hold.claim.unwrap().until;
+            assert!(hour_ahead(until - TimeDelta::from_std(LEASE).unwrap()), "{until}");
+        });
+    }
+}

@@ -138,12 +138,12 @@ fn what_failed_waits_and_is_told_once() {
     expect(&waiting, &[("a failed", 1)]);
     let (_, _, line) = waiting.kept.lines().next().unwrap();
     let detail = line.detail.as_ref().unwrap();
-    assert!(detail.starts_with("tried once since 20") && detail.ends_with("Z: its words"), "{detail}");
+    assert!(detail.starts_with("tried once, stays since 20") && detail.ends_with("Z: its words"), "{detail}");
     assert_eq!((waiting.kept.waiting(), waiting.kept.failures(), waiting.planned.locations), (1, 1, 0));
     assert_eq!(waiting.to_json()["kept"][0]["waiting"], 1);
     assert!(waiting.to_string().ends_with("kept: 1 failed (a); 1 of these not tried yet again"), "{waiting}");
     assert_eq!((asked(&a), a.prepared.load(Ordering::SeqCst)), (0, 1));
-    assert_eq!(daemon.logged(Level::DEBUG, "is kept: failed: tried once since"), 1);
+    assert_eq!(daemon.logged(Level::DEBUG, "is kept: failed: tried once, stays since"), 1);
     assert_eq!(daemon.logged(Level::ERROR, "") + daemon.logged(Level::WARN, ""), 0);
 
     let again = daemon.cycle_after(1);
@@ -374,6 +374,88 @@ fn a_probe_holds_up_no_other_container() {
         let good = if wait == 10 { 0 } else { 100 };
         assert_eq!(a.asked.lock().unwrap().iter().filter(|uri| !is_bad(uri)).count(), good, "after {wait} s");
     }
+}
+
+/// Deleted so many minutes ago, where the grace period is an hour.
+fn deleted(site: &Site, id: &str, minutes: i64) {
+    let image = Image::pending(id, TimeDelta::minutes(minutes), &[&format!("rbd://{id}")]);
+    image.with_meta_data(Some(r#"{"store": "a"}"#)).insert(&site.database);
+}
+
+#[test]
+fn by_a_clock_that_is_ahead_nothing_goes_too_early() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[]);
+    deleted(&site, "due", 90);
+    deleted(&site, "young", 30);
+    let a = Arc::new(Fake::saying("a", Outcome::Deleted));
+    let daemon = Daemon::new(&site, &[&a]);
+    let report = daemon.cycle_after(3600);
+    expect(&report, &[("a deleted", 1)]);
+    assert_eq!(*a.asked.lock().unwrap(), ["rbd://due"]);
+    assert_eq!(daemon.logged(Level::WARN, "s ahead of the database's; what is due is decided by the earlier one"), 1);
+    let ahead = report.skew.ahead().num_seconds();
+    assert!((3540..=3660).contains(&ahead), "{ahead}");
+    assert_eq!(report.to_json()["clock_skew_seconds"], ahead);
+    daemon.cycle_after(10);
+    assert_eq!(daemon.logged(Level::WARN, ""), 0, "said once");
+    daemon.cycle_after(7200);
+    assert_eq!(daemon.logged(Level::WARN, "ahead of the database's"), 1, "it has changed");
+    // Set right.
+    daemon.cycle_after(-3600 - 10 - 7200);
+    assert_eq!(daemon.logged(Level::INFO, "This host's clock and the database's agree again"), 1);
+    assert_eq!(states(&site.database, "young").0, "pending_delete");
+}
+
+#[test]
+fn by_a_clock_that_is_behind_nothing_goes_too_early_either() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[]);
+    deleted(&site, "old", 150);
+    deleted(&site, "due", 90);
+    deleted(&site, "young", 30);
+    let a = Arc::new(Fake::saying("a", Outcome::Deleted));
+    let daemon = Daemon::new(&site, &[&a]);
+    let report = daemon.cycle_after(-3600);
+    expect(&report, &[("a deleted", 1), ("- clock_skew", 1)]);
+    assert_eq!(*a.asked.lock().unwrap(), ["rbd://old"]);
+    assert_eq!(daemon.logged(Level::WARN, "s behind the database's"), 1);
+    assert!(report.skew.ahead().num_seconds() < -3500);
+}
+
+#[test]
+fn what_fails_for_long_is_given_up_and_told_once() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[("a", 1), ("b", 1)]);
+    let (a, answer) = changing("a", Outcome::Failed);
+    let b = Arc::new(Fake::saying("b", Outcome::InUse));
+    let mut daemon = Daemon::new(&site, &[&a, &b]);
+    daemon.scrubber.settings.give_up_after = Some(Duration::from_secs(1200));
+    expect(&daemon.cycle(), &[("a failed", 1), ("b in_use", 1)]);
+    *answer.lock().unwrap() = Outcome::Unavailable;
+    expect(&daemon.cycle_after(1000), &[("a unavailable", 1), ("b in_use", 1)]);
+    // Later than 1200 s, but nobody has tried so late.
+    expect(&daemon.cycle_after(300), &[("a unavailable", 1), ("b in_use", 1)]);
+    assert_eq!((asked(&a), daemon.logged(Level::ERROR, "given_up")), (3, 0));
+    let given_up = daemon.cycle_after(300);
+    expect(&given_up, &[("a given_up", 1), ("b in_use", 1)]);
+    assert_eq!(daemon.logged(Level::ERROR, "Reason: given_up: unavailable, tried 2 times, stays since"), 1);
+    assert!(given_up.needs_attention(), "exit code 3");
+    for _ in 0..3 {
+        let report = daemon.cycle_after(100_000);
+        expect(&report, &[("a given_up", 1), ("b in_use", 1)]);
+        assert_eq!((daemon.logged(Level::ERROR, ""), report.kept.failures()), (0, 1));
+    }
+    assert_eq!(asked(&a), 0);
+    assert_eq!(states(&site.database, "a0"), ("pending_delete".to_owned(), vec!["pending_delete".to_owned()]));
+    // A new config may have mended what gave no answer.
+    daemon.scrubber.memory.config_changed();
+    expect(&daemon.cycle(), &[("a unavailable", 1), ("b in_use", 1)]);
+    assert_eq!(asked(&a), 1);
+    expect(&daemon.cycle_after(100_000), &[("a given_up", 1), ("b in_use", 1)]);
+    *answer.lock().unwrap() = Outcome::Deleted;
+    daemon.scrubber.memory.forget();
+    expect(&daemon.cycle(), &[("a deleted", 1), ("b in_use", 1)]);
 }
 
 /// More due images of a store, which `fill` has not made.

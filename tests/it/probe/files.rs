@@ -195,6 +195,10 @@ fn a_probe_foretells_a_refusal_too() {
     insert(&site, "due", &site.uri("absent"));
     let run = site.run(&["--dry-run", "--probe", "-f", "csv"]);
     assert_eq!(run.code, Some(4), "{}", run.output());
-    assert!(run.stdout.lines().next().unwrap().ends_with(",verdict,reason,detail,stored"), "{}", run.stdout);
-    assert!(run.stdout.lines().nth(1).unwrap().ends_with(",delete,absent,,"), "{}", run.stdout);
+    assert!(
+        run.stdout.lines().next().unwrap().ends_with(",reason,detail,attempts,last_outcome,next_attempt_at,stored"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stdout.lines().nth(1).unwrap().ends_with(",delete,absent,,,,,"), "{}", run.stdout);
 }

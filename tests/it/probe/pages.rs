@@ -122,9 +122,9 @@ fn list(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>) -> Vec<En
     runtime.block_on(async {
         let catalog = catalog::open_read_only(&config.database, Duration::from_secs(20)).await.unwrap();
         let catalog = catalog.as_ref();
-        let plan = survey(catalog, &policy, limits, &Memory::default(), &mut |_, _| ()).await.unwrap();
+        let plan = survey(catalog, &policy, limits, &Memory::default(), None, &mut |_, _| ()).await.unwrap();
         let prober = Some(Prober::new(&stores, pool));
-        let audit = Audit { catalog, policy: &policy, plan: &plan, limits, grace, prober };
+        let audit = Audit { catalog, policy: &policy, plan: &plan, limits, grace, look_up: None, prober };
         let mut entries = Vec::new();
         let mut keep = |entry: &Entry| {
             entries.push(entry.clone());

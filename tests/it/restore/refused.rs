@@ -184,3 +184,32 @@ fn a_database_that_is_not_there() {
         site.run(arguments).expect_code(6);
     }
 }
+
+/// Without claims: a scrubber in its cycle on this host has the lock that a restore wants for itself.
+#[test]
+fn a_host_that_is_scrubbing() {
+    let site = site(Engine::Sqlite);
+    Deleted::new("image", &site.file("image")).insert(&site.database);
+    let config = site.config("");
+    std::fs::write(site.lock_file(), "").unwrap();
+    let cycle = std::fs::File::open(site.lock_file()).unwrap();
+    cycle.lock_shared().unwrap();
+    let before = Snapshot::of(&site.database);
+    for arguments in [&["--restore", "image"][..], &["--repair-restored"]] {
+        let run = site.run_with(&config, arguments).expect_code(7);
+        assert!(run.stderr.contains("a scrubber is in its cycle on this host"), "{}", run.output());
+    }
+    // Looking is free.
+    site.run_with(&config, &["--dry-run", "--restore", "image"]).expect_code(0);
+    Snapshot::of(&site.database).assert_is(&before, "locked");
+    drop(cycle);
+    let run = site.run_with(&config, &["--restore", "image"]).expect_code(0);
+    assert!(run.stderr.contains("does not see scrubbers on other hosts"), "{}", run.output());
+    assert_eq!(alive(&site.database, "image"), ALL);
+    let unusable = site.config("");
+    let text =
+        std::fs::read_to_string(&unusable).unwrap().replace(&site.lock_file().display().to_string(), "/nowhere/lock");
+    std::fs::write(&unusable, text).unwrap();
+    let run = site.run_with(&unusable, &["--restore", "image"]).expect_code(5);
+    assert!(run.stderr.contains("lock file /nowhere/lock cannot be used"), "{}", run.output());
+}

@@ -100,6 +100,8 @@ fn reason(stderr: &str) -> &'static str {
         "is being worked on by restore",
         "was not answered, and may still take effect",
         "is gone",
+        // No file is left there of those that lived when the restore began.
+        "cannot be told",
         "changed in the meantime",
         "the claims",
         "has no location that was deleted with it",

@@ -27,7 +27,7 @@ fn live(soak: &Soak, random: &mut Rng, mut running: Running, codes: &[i32]) {
         match random.u32(0..10) {
             0..4 => {
                 let _ = running.try_signal(Signal::KILL);
-                running.wait();
+                count(soak, &running.wait());
                 return soak.counts.one("scrubbers killed");
             }
             4..7 => stop(soak, random, &running),
@@ -44,6 +44,7 @@ fn live(soak: &Soak, random: &mut Rng, mut running: Running, codes: &[i32]) {
     let ended = run.code.map_or(run.signal == Some(Signal::TERM.as_raw()), |code| codes.contains(&code));
     assert!(ended, "{:?}, signal {:?}: {}", run.code, run.signal, run.output());
     count(soak, &run);
+    soak.counts.one("scrubbers that ended in order");
 }
 
 /// Stops it for a while.
@@ -60,9 +61,9 @@ fn stop(soak: &Soak, random: &mut Rng, running: &Running) {
 }
 
 fn count(soak: &Soak, run: &Finished) {
-    soak.counts.one("scrubbers that ended in order");
     let add = |what: &str, words: &str| soak.counts.add(what, run.stderr.matches(words).count() as u64);
     add("images scrubbed", "scrubbed successfully");
+    add("cycles told of", " finished: ");
     add("claims lost", "ran out and was taken over");
     add("results of another's", "but its claim had been taken over");
     add("calls too late", "its claim ran out before its turn");

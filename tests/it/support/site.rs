@@ -30,6 +30,11 @@ impl Site {
         self.directory.path().join("images")
     }
 
+    /// Of this site alone: other tests scrub and restore at the same time.
+    pub fn lock_file(&self) -> PathBuf {
+        self.directory.path().join("lock")
+    }
+
     /// Makes an image's file and says its URI.
     pub fn file(&self, name: &str) -> String {
         std::fs::write(self.data().join(name), name).unwrap();
@@ -52,9 +57,10 @@ impl Site {
         let more = more.replace("{dir}", &self.directory.path().display().to_string());
         let text = format!(
             "[DEFAULT]\nscrub_time = 3600\n[database]\nconnection = {}\nmax_retries = 0\n[glance_store]\n\
-             filesystem_store_datadir = {}\n{more}\n",
+             filesystem_store_datadir = {}\n{more}\n[scrubber]\nlock_file = {}\n",
             self.database.url(),
             self.data().display(),
+            self.lock_file().display(),
         );
         std::fs::write(&path, text).unwrap();
         path

@@ -123,7 +123,7 @@ fn config(database: &Database, settings: Settings, directory: &Path) -> String {
          node_staging_uri = file://{here}/staging/\nworker_self_reference_url = http://127.0.0.1\n{backends}{key}{lines}\n\
          [database]\nconnection = {url}\n[paste_deploy]\nconfig_file = {}\n[oslo_concurrency]\nlock_path = {here}\n\
          [import_filtering_opts]\nallowed_hosts = [127.0.0.1]\nallowed_ports = []\n\
-         [glance_store]\n{stores}",
+         [glance_store]\n{stores}[scrubber]\nlock_file = {here}/lock\n",
         paste.display()
     )
 }
