@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use rustix::process::Signal;
 
-use super::Soak;
+use super::{LEASE, Soak};
 use crate::support::binary::{Finished, Running};
 
 /// One scrubber after the other, sometimes the daemon, sometimes `--once`.
@@ -49,8 +49,11 @@ fn live(soak: &Soak, random: &mut Rng, mut running: Running, codes: &[i32]) {
 
 /// Stops it for a while.
 fn stop(soak: &Soak, random: &mut Rng, running: &Running) {
-    let (what, time) = match random.u32(0..3) {
-        0 => ("stops longer than a lease", random.u64(3100..4500)),
+    let lease = LEASE * 1000;
+    let (what, time) = match random.u32(0..6) {
+        0..2 => ("stops longer than a lease", random.u64(lease..lease * 3 / 2)),
+        // After this a restore may have what was claimed.
+        2 => ("stops longer than two leases", random.u64(lease * 2..lease * 5 / 2)),
         _ => ("short stops", random.u64(50..1000)),
     };
     if running.try_signal(Signal::STOP).is_ok() {
