@@ -2,7 +2,8 @@
 //!
 //! Promises: in a build with debug assertions, and with `GLANCE_SCRUBBER_CRASH=NAME` or `NAME:NTH` in the environment,
 //! the process ends by SIGKILL when it comes to that place (for the NTH time; 1 is the first): nothing unwinds, nothing
-//! is flushed, as when the kernel or a power cut does it. In every other build [`point`] is an empty function and the
+//! is flushed, as when the kernel or a power cut does it. With `NAME:NTH:stop` it is stopped there instead, by SIGSTOP, until
+//! somebody has it go on. In every other build [`point`] is an empty function and the
 //! variable is never read. A test goes through [`Point::ALL`] and sees the program die at each, so that none can be
 //! left behind by a change of the code around it.
 //!
@@ -81,23 +82,29 @@ mod asked {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use rustix::process::{Signal, getpid, kill_process};
+
     use super::{Point, VARIABLE};
 
-    /// The name, and which visit is the last.
-    static ASKED: LazyLock<Option<(String, u64)>> = LazyLock::new(|| parse(&std::env::var(VARIABLE).ok()?));
+    /// The name, which visit it is, and what happens then.
+    static ASKED: LazyLock<Option<(String, u64, Signal)>> = LazyLock::new(|| parse(&std::env::var(VARIABLE).ok()?));
 
     pub(super) fn at(here: Point) {
         static VISITS: AtomicU64 = AtomicU64::new(0);
-        let Some((_, last)) = ASKED.as_ref().filter(|(name, _)| name == here.name()) else { return };
-        if VISITS.fetch_add(1, Ordering::SeqCst) + 1 == *last {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let Some((_, visit, signal)) = ASKED.as_ref().filter(|(name, ..)| name == here.name()) else { return };
+        if VISITS.fetch_add(1, Ordering::SeqCst) + 1 == *visit {
+            let _ = kill_process(getpid(), *signal);
         }
     }
 
-    pub(super) fn parse(asked: &str) -> Option<(String, u64)> {
-        match asked.split_once(':') {
-            Some((name, last)) => Some((name.to_owned(), last.parse().ok()?)),
-            None => Some((asked.to_owned(), 1)),
+    pub(super) fn parse(asked: &str) -> Option<(String, u64, Signal)> {
+        let mut words = asked.split(':');
+        let name = words.next()?.to_owned();
+        let visit = words.next().map_or(Ok(1), str::parse).ok()?;
+        match words.next() {
+            None => Some((name, visit, Signal::KILL)),
+            Some("stop") => Some((name, visit, Signal::STOP)),
+            Some(_) => None,
         }
     }
 }
@@ -118,8 +125,12 @@ mod tests {
     #[cfg(debug_assertions)]
     #[test]
     fn a_place_is_asked_for_by_name_and_number() {
-        assert_eq!(asked::parse("after_look"), Some(("after_look".to_owned(), 1)));
-        assert_eq!(asked::parse("after_look:12"), Some(("after_look".to_owned(), 12)));
+        use rustix::process::Signal;
+        let at = |visit, signal| Some(("after_look".to_owned(), visit, signal));
+        assert_eq!(asked::parse("after_look"), at(1, Signal::KILL));
+        assert_eq!(asked::parse("after_look:12"), at(12, Signal::KILL));
+        assert_eq!(asked::parse("after_look:2:stop"), at(2, Signal::STOP));
         assert_eq!(asked::parse("after_look:soon"), None);
+        assert_eq!(asked::parse("after_look:1:jump"), None);
     }
 }

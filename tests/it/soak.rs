@@ -3,6 +3,8 @@
 //!
 //! What must hold is looked at all along (`check`). Then the storm ends, and one quiet run must finish everything.
 //! `SCRUBBER_SOAK_SECONDS` says how long the storm lasts, `SCRUBBER_TEST_SEED` what it is like; `tests/soak` sets both.
+//! With `SCRUBBER_SOAK_SHARED` there are images that share data as well, and then it fails now and then: claims are on
+//! locations, so that the restore of one image may meet the deletion of another's that has the same data.
 //! What it did is counted, and the counts are added to the file that `SCRUBBER_TEST_CASES` names.
 
 mod check;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::support::binary::Scrubber;
+use crate::support::database::Session;
 use crate::support::servers::Engine;
 use crate::support::site::Site;
 use counts::Counts;
@@ -40,6 +43,8 @@ struct Soak {
     /// The storm is over, or one of the actors has failed.
     over: AtomicBool,
     seed: u64,
+    /// Whether there are images that share data.
+    shared: bool,
 }
 
 impl Soak {
@@ -54,7 +59,9 @@ impl Soak {
              [scrubber]\ncoordination = database\nstore_deadline = 1\nclaim_lease = {LEASE}\n",
             dir = site.directory.path().display(),
         ));
-        Soak { site, config, model: Mutex::default(), counts: Counts::default(), over: AtomicBool::new(false), seed }
+        let shared = std::env::var_os("SCRUBBER_SOAK_SHARED").is_some();
+        let (model, counts, over) = (Mutex::default(), Counts::default(), AtomicBool::new(false));
+        Soak { site, config, model, counts, over, seed, shared }
     }
 
     fn engine(&self) -> Engine {
@@ -63,6 +70,15 @@ impl Soak {
 
     fn scrubber(&self) -> Scrubber {
         Scrubber::new().config_file(&self.config)
+    }
+
+    /// Whether the first scrubber has made its tables.
+    fn claims_are_made(&self, session: &mut Session) -> bool {
+        let made = match self.engine() {
+            Engine::Postgres => "SELECT 1 FROM pg_tables WHERE tablename = 'scrubber_schema'",
+            _ => "SHOW TABLES LIKE 'scrubber_schema'",
+        };
+        !session.rows(made).is_empty()
     }
 
     /// The random numbers of one actor: the same for the same seed, whatever the others do.

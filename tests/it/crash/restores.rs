@@ -12,7 +12,7 @@ use crate::support::api_rows::Rows;
 use crate::support::binary::Scrubber;
 use crate::support::eventually;
 use crate::support::rows::Image;
-use crate::support::servers::Engine;
+use crate::support::servers::{Engine, engines_at_hand};
 use crate::support::snapshot::Snapshot;
 
 const ID: &str = "comes-back";
@@ -128,4 +128,29 @@ fn a_restore_on_mariadb_is_killed_everywhere() {
 #[test]
 fn a_restore_on_postgresql_is_killed_everywhere() {
     kill_everywhere(Engine::Postgres);
+}
+
+/// A scrubber is stopped when it has claimed, looked and is about to call its store. A restore waits until that claim
+/// has lapsed and rested, and has the image; then the scrubber goes on, and must see that its time is over.
+#[test]
+fn a_scrubber_that_slept_through_its_lease_deletes_nothing() {
+    let places = [Point::AfterClaim, Point::AfterLook, Point::BeforeCall];
+    let sharings = [Sharing::Within, Sharing::Beside];
+    let engines = engines_at_hand();
+    let cases = engines.iter().flat_map(|engine| sharings.map(|sharing| places.map(|point| (*engine, sharing, point))));
+    beside_each_other(cases.flatten(), |(engine, sharing, point)| {
+        let shared = Shared::new(engine, sharing);
+        let image = set(&shared);
+        let sleeper = scene::once(&shared).env(VARIABLE, format!("{}:1:stop", point.name())).start();
+        eventually("the scrubber to be stopped", || sleeper.is_stopped().then_some(()));
+        eventually("the image to come back", || {
+            let run = restore(&shared).run();
+            assert!(matches!(run.code, Some(0 | 7)), "{:?}: {}", run.code, run.output());
+            (run.code == Some(0)).then_some(())
+        });
+        sleeper.signal(Signal::CONT);
+        let run = sleeper.wait();
+        assert_eq!(scene::report(&run)["done"], serde_json::json!([]), "{point:?}: {}", run.output());
+        assert_whole(&shared, &image);
+    });
 }

@@ -72,7 +72,12 @@ fn stopped(soak: &Soak, random: &mut Rng, running: Running) -> Option<bool> {
         let _ = running.try_signal(Signal::CONT);
         soak.counts.one("restores stopped");
     }
-    Some(outcome(soak, "", &running.wait()))
+    let run = running.wait();
+    if run.code == Some(6) {
+        // It slept through a statement's deadline, and cannot know what became of it.
+        return None;
+    }
+    Some(outcome(soak, "", &run))
 }
 
 /// Whether the image is back. Refusals are counted by their words, without numbers and names.
@@ -100,6 +105,8 @@ fn reason(stderr: &str) -> &'static str {
         "is being worked on by restore",
         "was not answered, and may still take effect",
         "is gone",
+        // No file is left there of those that lived when the restore began.
+        "cannot be told",
         "changed in the meantime",
         "the claims",
         "has no location that was deleted with it",

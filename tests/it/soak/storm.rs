@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use rustix::process::Signal;
 
-use super::Soak;
+use super::{LEASE, Soak};
 use crate::support::binary::{Finished, Running};
 
 /// One scrubber after the other, sometimes the daemon, sometimes `--once`.
@@ -27,7 +27,7 @@ fn live(soak: &Soak, random: &mut Rng, mut running: Running, codes: &[i32]) {
         match random.u32(0..10) {
             0..4 => {
                 let _ = running.try_signal(Signal::KILL);
-                running.wait();
+                count(soak, &running.wait());
                 return soak.counts.one("scrubbers killed");
             }
             4..7 => stop(soak, random, &running),
@@ -44,12 +44,16 @@ fn live(soak: &Soak, random: &mut Rng, mut running: Running, codes: &[i32]) {
     let ended = run.code.map_or(run.signal == Some(Signal::TERM.as_raw()), |code| codes.contains(&code));
     assert!(ended, "{:?}, signal {:?}: {}", run.code, run.signal, run.output());
     count(soak, &run);
+    soak.counts.one("scrubbers that ended in order");
 }
 
 /// Stops it for a while.
 fn stop(soak: &Soak, random: &mut Rng, running: &Running) {
-    let (what, time) = match random.u32(0..3) {
-        0 => ("stops longer than a lease", random.u64(3100..4500)),
+    let lease = LEASE * 1000;
+    let (what, time) = match random.u32(0..6) {
+        0..2 => ("stops longer than a lease", random.u64(lease..lease * 3 / 2)),
+        // After this a restore may have what was claimed.
+        2 => ("stops longer than two leases", random.u64(lease * 2..lease * 5 / 2)),
         _ => ("short stops", random.u64(50..1000)),
     };
     if running.try_signal(Signal::STOP).is_ok() {
@@ -60,9 +64,9 @@ fn stop(soak: &Soak, random: &mut Rng, running: &Running) {
 }
 
 fn count(soak: &Soak, run: &Finished) {
-    soak.counts.one("scrubbers that ended in order");
     let add = |what: &str, words: &str| soak.counts.add(what, run.stderr.matches(words).count() as u64);
     add("images scrubbed", "scrubbed successfully");
+    add("cycles told of", " finished: ");
     add("claims lost", "ran out and was taken over");
     add("results of another's", "but its claim had been taken over");
     add("calls too late", "its claim ran out before its turn");

@@ -141,6 +141,13 @@ impl Running {
         });
     }
 
+    /// Whether it is stopped, as by SIGSTOP.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        // After the name, which may have anything in it.
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+    }
+
     /// Whether it ends by itself in so much time.
     pub fn ends_within(&mut self, time: Duration) -> bool {
         self.status_within(time).is_some()
