@@ -50,6 +50,8 @@ fn a_read_only_sqlite_file_is_found_out_before_anything_is_deleted() {
     let directory = file.parent().unwrap();
     chmod(site.directory.path(), 0o755);
     chmod(&site.data(), 0o777);
+    std::fs::write(site.lock_file(), "").unwrap();
+    chmod(&site.lock_file(), 0o666);
     let run = |argument| Scrubber::unprivileged().config_file(&config).arg(argument).run();
     // The second cannot make a journal beside the file.
     for (of_directory, of_file) in [(0o777, 0o444), (0o555, 0o666)] {
