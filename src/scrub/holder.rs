@@ -71,6 +71,8 @@ struct Claimed {
     tenure: Tenure,
     /// Its store was called, and what came of that is not written down yet.
     is_called: bool,
+    /// It is being recorded: if its row is gone, that is ours.
+    is_settling: bool,
 }
 
 /// A location that stays, for [`Holder::record`].
@@ -117,7 +119,12 @@ impl<'a> Holder<'a> {
         crash::point(Point::AfterClaim);
         let tenure = || Tenure::of(Lease::since(asked, self.leases.length), self.leases.longest_call);
         let granted = wanted.iter().zip(&taken).filter(|(_, taken)| matches!(taken, Taken::Granted(_)));
-        let claimed = |wanted: &Wanted| Claimed { wanted: wanted.clone(), tenure: tenure(), is_called: false };
+        let claimed = |wanted: &Wanted| Claimed {
+            wanted: wanted.clone(),
+            tenure: tenure(),
+            is_called: false,
+            is_settling: false,
+        };
         self.lock().extend(granted.map(|(wanted, _)| (wanted.location, claimed(wanted))));
         Ok(taken)
     }
@@ -180,6 +187,8 @@ impl<'a> Holder<'a> {
                 if let Some(Claimed { tenure, .. }) = held.get(location) {
                     tenure.renew(Some(Lease::since(asked, self.leases.length)));
                 }
+            } else if held.get(location).is_some_and(|claimed| claimed.is_settling) {
+                // The transaction that records it was faster than this renewal.
             } else if let Some(Claimed { tenure, .. }) = held.remove(location) {
                 tenure.renew(None);
                 tracing::warn!(location_id = %location, "The claim on location {location} ran out and was taken over");
@@ -198,6 +207,12 @@ impl<'a> Holder<'a> {
         now: chrono::DateTime<chrono::Utc>,
     ) -> Result<Recorded, CatalogError> {
         let settlement = self.settlement(kept);
+        let all = || batch.gone.iter().chain(kept.iter().map(|kept| &kept.location));
+        for location in all() {
+            if let Some(claimed) = self.lock().get_mut(location) {
+                claimed.is_settling = true;
+            }
+        }
         let recorded = match self.coordination {
             Coordination::Alone => ledger.record(batch, now).await?,
             Coordination::Within(_) => {
@@ -214,7 +229,7 @@ impl<'a> Holder<'a> {
             }
         };
         let mut held = self.lock();
-        batch.gone.iter().chain(kept.iter().map(|kept| &kept.location)).for_each(|location| {
+        all().for_each(|location| {
             held.remove(location);
         });
         Ok(recorded)
