@@ -72,6 +72,24 @@ async fn take_and_release(side: &Side, held: &Mutex<HashMap<LocationId, Owner>>)
     side.claims.settle(&mine, &settlement).await.unwrap();
 }
 
+/// Two takers at each node, of a claim that lapsed.
+#[test]
+fn a_lapsed_claim_is_taken_over_once() {
+    on_a_cluster(|pair| async move {
+        let [one, two] = pair.sides().await;
+        for id in 1..=25 {
+            let wanted = wanted([id]);
+            one.claims.take(&scrubber(), &wanted, Duration::ZERO, false).await.unwrap();
+            let takers = [&one, &two, &one, &two].map(|side| {
+                let wanted = &wanted;
+                async move { is_granted(&side.take(&scrubber(), wanted).await[0]) }
+            });
+            let granted = futures::future::join_all(takers).await;
+            assert_eq!(granted.iter().filter(|granted| **granted).count(), 1, "round {id}: {granted:?}");
+        }
+    });
+}
+
 /// A claim that lapsed, renewed at one node while the other takes it over: one of the two has it.
 #[test]
 fn a_renewal_and_a_take_over_do_not_both_succeed() {
