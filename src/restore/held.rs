@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::RestorePlan;
 use super::refusal::Refusal;
+use super::twins;
 use crate::catalog::{
     CatalogError, Claims, Coordination, KeptClaim, LocationId, Restoration, Settlement, Taken, Wanted,
 };
@@ -33,6 +34,10 @@ pub(super) struct Held<'a> {
     keeping: &'a Keeping,
     owner: Owner,
     wanted: Vec<Wanted>,
+    /// Of `wanted`, those of other images with the same data.
+    twins: Vec<LocationId>,
+    /// The claims' clock when they were asked for.
+    now: DateTime<Utc>,
     asked: Moment,
 }
 
@@ -43,11 +48,18 @@ pub(super) enum Taking<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// Claims all pending locations of the image.
-    pub(super) async fn take(keeping: &'a Keeping, plan: &RestorePlan) -> Result<Taking<'a>, CatalogError> {
+    /// Claims all pending locations of the image, and its `twins`. `now` is the claims' clock.
+    pub(super) async fn take(
+        keeping: &'a Keeping,
+        plan: &RestorePlan,
+        twins: Vec<Wanted>,
+        now: DateTime<Utc>,
+    ) -> Result<Taking<'a>, CatalogError> {
         let image = &plan.image.id;
-        let wanted = plan.pending().map(|location| Wanted { location, image: image.clone() }).collect();
-        let held = Self { keeping, owner: Owner::new(Party::Restore), wanted, asked: Moment::now() };
+        let own = plan.pending().map(|location| Wanted { location, image: image.clone() });
+        let ids = twins.iter().map(|twin| twin.location).collect();
+        let wanted = own.chain(twins).collect();
+        let held = Self { keeping, owner: Owner::new(Party::Restore), wanted, twins: ids, now, asked: Moment::now() };
         let Some((claims, lease)) = held.claims() else { return Ok(Taking::Held(held)) };
         let taken = claims.take(&held.owner, &held.wanted, lease, true).await?;
         let refusal = held.wanted.iter().zip(taken).find_map(|(wanted, taken)| refused(wanted.location, taken, lease));
@@ -98,8 +110,10 @@ impl<'a> Held<'a> {
     /// Releases what is not `gone`; what was known of it stays known.
     fn settlement(&self, gone: &[LocationId], lease: Duration) -> Settlement {
         let kept = self.wanted.iter().filter(|wanted| !gone.contains(&wanted.location));
+        let word = |location| (!gone.is_empty() && self.twins.contains(location)).then(|| twins::shared(self.now));
         // A look at a store changes nothing: no call of ours could take effect later.
-        let kept = kept.map(|wanted| KeptClaim { wanted: wanted.clone(), failed: None, unanswered: false });
+        let kept =
+            kept.map(|wanted| KeptClaim { wanted: wanted.clone(), failed: word(&wanted.location), unanswered: false });
         Settlement { owner: self.owner.clone(), lease, kept: kept.collect() }
     }
 

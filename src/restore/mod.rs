@@ -15,6 +15,7 @@ mod held;
 mod look;
 mod plan;
 mod refusal;
+mod twins;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,13 @@ impl Restorer<'_> {
             Ok(plan) => plan,
             Err(refusal) => return Ok(Account::refused(id, refusal)),
         };
-        let held = match Held::take(&self.keeping, &plan).await? {
+        let twins = match self.keeping {
+            Keeping::Claims { .. } => twins::find(self.ledger.as_ref(), &plan, self.policy).await?,
+            // No scrubber of this host is in a cycle, so none has planned one.
+            Keeping::Host => Vec::new(),
+        };
+        let now = self.ledger.clock().await?;
+        let held = match Held::take(&self.keeping, &plan, twins, now).await? {
             Taking::Held(held) => held,
             Taking::Refused(refusal) => {
                 return Ok(Account { refusal: Some(refusal), ..Account::seen(id, plan, Vec::new()) });

@@ -143,8 +143,9 @@ impl Attempt {
 
     /// As the table has it, with its times by our clock. `store` and `words` are left to who shares them.
     pub(super) fn known(image: &ImageId, failed: &FailedAttempt, ahead: TimeDelta) -> Self {
-        let reason =
-            Reason::of_word(&failed.outcome).filter(|reason| is_remembered(*reason) && *reason != Reason::GivenUp);
+        const SHARED: Reason = Reason::Outcome(Outcome::Shared);
+        let known = |reason: &Reason| *reason == SHARED || is_remembered(*reason) && *reason != Reason::GivenUp;
+        let reason = Reason::of_word(&failed.outcome).filter(known);
         Self {
             store: None,
             reason: reason.unwrap_or(Reason::Outcome(Outcome::Failed)),
@@ -152,7 +153,8 @@ impl Attempt {
             tries: failed.attempts,
             first: shifted(failed.first, ahead),
             next: failed.next.map(|next| shifted(next, ahead)),
-            foreign: reason.is_none(),
+            // `shared` is the word of a restore, and how long it holds is not ours to judge either.
+            foreign: reason.is_none_or(|reason| reason == SHARED),
             image: hashed(image),
             seen: 0,
         }

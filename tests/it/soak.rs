@@ -3,8 +3,7 @@
 //!
 //! What must hold is looked at all along (`check`). Then the storm ends, and one quiet run must finish everything.
 //! `SCRUBBER_SOAK_SECONDS` says how long the storm lasts, `SCRUBBER_TEST_SEED` what it is like; `tests/soak` sets both.
-//! With `SCRUBBER_SOAK_SHARED` there are images that share data as well, and then it fails now and then: claims are on
-//! locations, so that the restore of one image may meet the deletion of another's that has the same data.
+//! Some images share their data: the restore of one may meet the deletion of another.
 //! What it did is counted, and the counts are added to the file that `SCRUBBER_TEST_CASES` names.
 
 mod check;
@@ -43,8 +42,6 @@ struct Soak {
     /// The storm is over, or one of the actors has failed.
     over: AtomicBool,
     seed: u64,
-    /// Whether there are images that share data.
-    shared: bool,
 }
 
 impl Soak {
@@ -59,9 +56,8 @@ impl Soak {
              [scrubber]\ncoordination = database\nstore_deadline = 1\nclaim_lease = {LEASE}\n",
             dir = site.directory.path().display(),
         ));
-        let shared = std::env::var_os("SCRUBBER_SOAK_SHARED").is_some();
         let (model, counts, over) = (Mutex::default(), Counts::default(), AtomicBool::new(false));
-        Soak { site, config, model, counts, over, seed, shared }
+        Soak { site, config, model, counts, over, seed }
     }
 
     fn engine(&self) -> Engine {

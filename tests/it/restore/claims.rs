@@ -70,6 +70,43 @@ fn a_restore_releases_what_it_claimed() {
     });
 }
 
+/// A scrubber that planned its cycle before the restore takes the other image's location for free to go.
+#[test]
+fn what_shares_the_data_of_a_restored_image_is_kept_from_older_plans() {
+    on_each(|site, config| async move {
+        let data = site.file("shared");
+        Deleted::new("image", &data).insert(&site.database);
+        Deleted::new("twin", &data).insert(&site.database);
+        Deleted::new("other", &site.file("other")).insert(&site.database);
+        let (_, coordination) = open(&site, config).await;
+        let claims = coordination.claims().unwrap();
+        let scrubber = Owner::new(Party::Scrubber);
+        let take = |image| {
+            let wanted = location(&site, image);
+            let (claims, scrubber) = (Arc::clone(claims), scrubber.clone());
+            async move { claims.take(&scrubber, &[wanted], LEASE, false).await.unwrap().remove(0) }
+        };
+        // Whoever deletes it as the other image's has come first.
+        assert_eq!(take("twin").await, Taken::Granted(None));
+        let refused = site.run_with(&site.config(config), &["--restore", "image"]).expect_code(7);
+        assert!(refused.stderr.contains("is being worked on by"), "{}", refused.output());
+        let release = async |image| {
+            let kept = vec![KeptClaim { wanted: location(&site, image), failed: None, unanswered: false }];
+            claims.settle(&[], &Settlement { owner: scrubber.clone(), lease: LEASE, kept }).await.unwrap();
+        };
+        release("twin").await;
+
+        site.run_with(&site.config(config), &["--restore", "image"]).expect_code(0);
+        let taken = take("twin").await;
+        assert!(matches!(&taken, Taken::Waits(failed) if failed.outcome == "shared"), "{taken:?}");
+        assert_eq!(take("other").await, Taken::Granted(None), "what shares nothing is free");
+        release("other").await;
+        let run = site.run_with(&site.config(config), &["--once", "--format", "json"]);
+        assert!(site.has("shared") && !site.has("other") && run.stdout.contains("\"shared\""), "{}", run.output());
+        assert_eq!(held(claims.as_ref()).await, []);
+    });
+}
+
 #[test]
 fn a_scrubber_that_came_first_has_its_way() {
     on_each(|site, config| async move {

@@ -25,7 +25,7 @@ pub fn write(soak: &Soak) {
         let living = soak.model.lock().unwrap().count(|image| image.life == Life::Living);
         match random.u32(0..100) {
             0..10 => shrink(soak, &mut session, &mut random),
-            10..13 if soak.shared => {
+            10..13 => {
                 number += 1;
                 share(soak, &mut session, &mut random, &format!("twin-{number:06}"));
             }
