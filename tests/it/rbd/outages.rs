@@ -12,6 +12,9 @@ use crate::support::{eventually, eventually_every};
 /// Objects that an image could have: removing it takes some seconds.
 const OBJECTS: u32 = 20_000;
 
+/// More than so many objects take a busy machine one by one, also after an OSD that was killed has read its log.
+const LONG: Duration = Duration::from_secs(240);
+
 /// How an image is left whose removal was cut off.
 const HALF: &str = "listed, not to be opened";
 
@@ -68,7 +71,7 @@ fn an_osd_that_is_killed_in_the_middle_and_comes_back_is_waited_for() {
     let running = removing(&case, "");
     ceph.order("kill osd");
     ceph.order("start osd");
-    case.seen(running.wait(), "comes back").is("deleted", "gone");
+    case.seen(running.wait_up_to(LONG), "comes back").is("deleted", "gone");
 
     let case = long_removal(&ceph, "osd killed in the middle");
     let running = removing(&case, SOON);
@@ -129,7 +132,7 @@ fn a_client_that_is_blocklisted_connects_anew() {
     let case = long_removal(&ceph, "client blocklisted in the middle");
     let running = removing(&case, "");
     assert_eq!(ceph.call("blocklist", json!(["client.glance"])), 1);
-    let seen = case.seen(running.wait(), "");
+    let seen = case.seen(running.wait_up_to(LONG), "");
     assert!(seen.run.stderr.contains("Connecting anew"), "{}", seen.run.output());
     seen.is("deleted", "gone");
 }

@@ -161,10 +161,15 @@ impl Running {
     }
 
     /// Waits for the end.
-    pub fn wait(mut self) -> Finished {
-        let Some(status) = self.status_within(LIMIT) else {
+    pub fn wait(self) -> Finished {
+        self.wait_up_to(LIMIT)
+    }
+
+    /// Waits for the end of a run that may well take longer than others.
+    pub fn wait_up_to(mut self, limit: Duration) -> Finished {
+        let Some(status) = self.status_within(limit) else {
             let (stdout, stderr) = (self.stdout.so_far(), self.stderr.so_far());
-            panic!("still running after {LIMIT:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+            panic!("still running after {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
         };
         let whole =
             |stream: &Stream| stream.until(|_, ended| ended).expect("a child of the program holds its output open");
