@@ -73,6 +73,8 @@ def main():
     names = arguments.servers or SERVERS
     if "cinder" in names and "keystone" not in names:
         parser.error("Cinder needs Keystone")
+    if os.path.isdir(arguments.dir) and os.listdir(arguments.dir):
+        parser.error("%s is not empty" % arguments.dir)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     cloud = Cloud(arguments.dir, names, arguments.vcsim)
     code = 1
