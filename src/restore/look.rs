@@ -72,6 +72,7 @@ fn judge(row: &LocationRow, store: Option<StoreId>, probed: Probed, size: Option
         Some(Answer { outcome: Outcome::Absent | Outcome::Deleted | Outcome::Trashed, detail }) => {
             return Err(Refusal::Gone { location, store, detail });
         }
+        Some(Answer { outcome: Outcome::Deleting, detail }) => return Err(Refusal::Going { location, store, detail }),
         Some(answer) => return Err(untold(row, store, answer.into())),
     };
     match (probed.length, size) {

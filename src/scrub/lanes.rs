@@ -39,7 +39,7 @@ pub(super) struct Settled {
     pub bytes: u64,
     pub due_at: Option<DateTime<Utc>>,
     pub end: End,
-    /// Its store was called and gave no answer: the call may still take effect.
+    /// Its store was called and gave no answer, or is at it: the data may still go.
     pub unanswered: bool,
 }
 
@@ -239,7 +239,7 @@ impl<'a> Lanes<'a> {
         for in_hand in in_hand {
             let answer = answers.next().unwrap_or_else(unanswered);
             log_remark(&in_hand.which, &answer);
-            let unanswered = answer.outcome == Outcome::Unavailable;
+            let unanswered = answer.outcome.may_take_effect();
             let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
             self.send(settled, Settled { unanswered, ..in_hand.settled(lane, end) }).await;
         }

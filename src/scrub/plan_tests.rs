@@ -116,6 +116,7 @@ fn only_what_an_operator_can_mend_is_a_failure() {
         Reason::Limit,
         Reason::Interrupted,
         Reason::Outcome(Outcome::InUse),
+        Reason::Outcome(Outcome::Deleting),
         Reason::Outcome(Outcome::Shared),
     ];
     assert!(not.iter().all(|reason| !reason.is_failure()));

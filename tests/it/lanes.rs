@@ -191,7 +191,7 @@ fn every_outcome_ends_where_the_vocabulary_says() {
         assert_eq!(counts(&report)[&format!("a {outcome}")], 1);
     }
     assert_eq!(report.images_finished, 4);
-    assert_eq!(report.kept.failures(), 6, "in_use and shared are as they should be");
+    assert_eq!(report.kept.failures(), 6, "in_use, deleting and shared are as they should be");
 }
 
 /// The fast store finishes while the slow one has not answered once: only then is the slow one's gate opened.
