@@ -173,7 +173,7 @@ impl<'a> Lanes<'a> {
             return Ok(());
         }
         let waits: HashMap<_, _> = due.iter().map(|one| (one.in_hand.which.location, one.in_hand.waited)).collect();
-        let portion: Vec<_> = waits.keys().copied().collect();
+        let portion: Vec<_> = due.iter().map(|one| one.in_hand.which.location).collect();
         let waited = |location| waits.get(&location).copied().flatten();
         match self.look(lane, &portion, batch, waited, settled).await {
             Ok(calls) => {

@@ -95,12 +95,11 @@ mod tests {
 
     #[test]
     fn a_call_takes_the_time_of_its_locations() {
-        let (now, rate) = (Instant::now(), rate(20_000));
-        let one = Begun::after(None, rate, now, 1);
-        assert_eq!(one.next(rate), at(now, 50));
-        let many = Begun::after(Some(one), rate, at(now, 50), 10);
-        assert_eq!(many.next(rate), at(now, 550));
-        let slow = super::tests::rate(500);
+        let (now, fast, slow) = (Instant::now(), rate(20_000), rate(500));
+        let one = Begun::after(None, fast, now, 1);
+        assert_eq!(one.next(fast), at(now, 50));
+        let many = Begun::after(Some(one), fast, at(now, 50), 10);
+        assert_eq!(many.next(fast), at(now, 550));
         assert_eq!(Begun::after(None, slow, now, 1).next(slow), at(now, 2000));
     }
 
