@@ -206,13 +206,10 @@ fn run(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Arc<Shared>
             while let Ok((stream, _)) = listener.accept().await {
                 let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
                 tokio::spawn(async move {
-                    match acceptor {
-                        // A handshake that fails is the client's to report.
-                        Some(acceptor) => match acceptor.accept(stream).await {
-                            Ok(stream) => serve(stream, shared).await,
-                            Err(_) => {}
-                        },
-                        None => serve(stream, shared).await,
+                    let Some(acceptor) = acceptor else { return serve(stream, shared).await };
+                    // A handshake that fails is the client's to report.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, shared).await;
                     }
                 });
             }
