@@ -32,10 +32,14 @@ class Daemon:
         deadline = time.monotonic() + PATIENCE
         while not self.answers():
             if self.process.poll() is not None:
-                raise RuntimeError("%s has gone; see %s" % (self.name, self.log))
+                raise RuntimeError("%s has gone: %s" % (self.name, self.last_words()))
             if time.monotonic() > deadline:
-                raise RuntimeError("%s does not answer; see %s" % (self.name, self.log))
+                raise RuntimeError("%s does not answer: %s" % (self.name, self.last_words()))
             time.sleep(0.05)
+
+    def last_words(self):
+        with open(self.log, errors="replace") as log:
+            return log.read()[-4000:]
 
     def signal(self, number):
         """To all of its process group: a server may have workers."""
