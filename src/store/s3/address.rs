@@ -72,9 +72,15 @@ mod tests {
 
     #[test]
     fn what_names_no_object_for_certain_is_refused() {
-        for uri in
-            ["s3://", "s3://x", "s3://glance/x", "s3://AK:SK@glance/x", "s3://h//x", "s3://h/b/x?versionId=1", "s3://h/b/x#y"]
-        {
+        for uri in [
+            "s3://",
+            "s3://x",
+            "s3://glance/x",
+            "s3://AK:SK@glance/x",
+            "s3://h//x",
+            "s3://h/b/x?versionId=1",
+            "s3://h/b/x#y",
+        ] {
             assert!(Address::parse(uri).is_err(), "{uri}");
         }
         for uri in ["s3://h/b/..", "s3://h/b/.", "s3://h/../k", "s3://h?a/b/c"] {

@@ -171,10 +171,7 @@ fn is_region(text: &str) -> bool {
 /// As botocore decides it (`utils.check_dns_name`): a dot would not fit a certificate for `*.host`.
 fn is_dns_name(bucket: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (3..=63).contains(&bucket.len())
-        && bucket.bytes().all(inner)
-        && !bucket.starts_with('-')
-        && !bucket.ends_with('-')
+    (3..=63).contains(&bucket.len()) && bucket.bytes().all(inner) && !bucket.starts_with('-') && !bucket.ends_with('-')
 }
 
 /// All but the unreserved characters, as Signature Version 4 wants it ("Create a canonical request").
@@ -273,7 +270,9 @@ mod tests {
     #[test]
     fn every_spelling_of_a_service_is_the_same() {
         let identity = |host: &str| endpoint(host, None, Addressing::Auto).identity();
-        for host in ["http://s3.example.com", "https://S3.Example.com/", "s3.example.com:443", "http://s3.example.com.:80"] {
+        for host in
+            ["http://s3.example.com", "https://S3.Example.com/", "s3.example.com:443", "http://s3.example.com.:80"]
+        {
             assert_eq!(identity(host), "s3.example.com", "{host}");
         }
         assert_ne!(identity("http://s3.example.com:8080"), "s3.example.com");

@@ -32,9 +32,10 @@ impl Element {
         // The outermost stands for the document.
         let mut open = vec![Self::default()];
         loop {
+            let depth = open.len();
             let inner = open.last_mut().ok_or(Garbled)?;
             match reader.read_event().map_err(|_| Garbled)? {
-                Event::Start(start) if open.len() <= DEEPEST => {
+                Event::Start(start) if depth <= DEEPEST => {
                     open.push(Self { name: start.local_name().into_inner().to_owned(), ..Self::default() });
                 }
                 Event::Start(_) | Event::Empty(_) => return Err(Garbled),
@@ -57,7 +58,7 @@ impl Element {
     }
 
     /// The elements of this name that stand directly in it.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
@@ -68,7 +69,8 @@ impl Element {
 
     /// The text of the first element of this name; `None` also where it is empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.all(name).next().map(|child| child.text.as_str()).filter(|text| !text.is_empty())
+        let first = self.children.iter().find(|child| child.name == name);
+        first.map(|child| child.text.as_str()).filter(|text| !text.is_empty())
     }
 
     pub(super) fn says_true(&self, name: &str) -> bool {
@@ -129,7 +131,10 @@ mod tests {
         assert_eq!(keys, ["a&bA", "e"]);
         assert!(result.all("Deleted").next().unwrap().says_true("DeleteMarker"));
         let error = result.all("Error").next().unwrap();
-        assert_eq!((error.text("Key"), error.text("Code"), error.text("Message")), (Some("c<d"), Some("AccessDenied"), None));
+        assert_eq!(
+            (error.text("Key"), error.text("Code"), error.text("Message")),
+            (Some("c<d"), Some("AccessDenied"), None)
+        );
         assert_eq!(result.children().len(), 3);
     }
 

@@ -1,0 +1,155 @@
+//! Objects and versions removed, a thousand in a request (`DeleteObjects`).
+//!
+//! Promises: each object is answered for by what the server said of that key, and is gone only if it said so; a server
+//! without the request is asked for one object after the other, for as long as the store lives; a refused key is not
+//! another's. Fails per object, or for all of a request's objects where the request failed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::api::{Api, Ask, Failed, a_few_at_once};
+use super::bucket::Bucket;
+use super::refusal::Refusal;
+use super::xml::{self, Element};
+use crate::claim::Tenure;
+use crate::store::client::Trouble;
+use crate::store::{Answer, Outcome};
+
+/// As many as one `DeleteObjects` takes (Amazon S3 API Reference).
+const BATCH: usize = 1000;
+
+/// What is removed: an object, or one version of it.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub key: &'a str,
+    pub version: Option<&'a str>,
+    pub tenures: &'a [Tenure],
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// The server says that it is gone. `marked`: by a delete marker, so that older versions are still there.
+    Gone { marked: bool },
+    /// The server says that it was not there; S3 mostly does not.
+    NotThere,
+    /// It is still there, or may be.
+    Kept(Answer),
+}
+
+/// Removes objects from one bucket, and answers for each in order.
+pub(super) async fn remove(api: &Api, bucket: &Bucket, no_batches: &AtomicBool, items: &[Item<'_>]) -> Vec<Removed> {
+    let ran_out = || Removed::Kept(Trouble::RanOut.into());
+    let mut removed: Vec<Option<Removed>> = items.iter().map(|_| None).collect();
+    let lasts = |item: &Item<'_>| item.tenures.iter().all(Tenure::lets_begin);
+    // One claim that ran out must not keep a thousand from going.
+    let (going, lost): (Vec<_>, Vec<_>) = (0..items.len()).partition(|&at| lasts(&items[at]));
+    lost.into_iter().for_each(|at| removed[at] = Some(ran_out()));
+    let (in_batches, singly): (Vec<_>, Vec<_>) = going.into_iter().partition(|&at| fits(&items[at]));
+    let mut singly = singly;
+    for batch in in_batches.chunks(BATCH) {
+        if no_batches.load(Ordering::Relaxed) {
+            singly.extend(batch);
+            continue;
+        }
+        let chosen: Vec<_> = batch.iter().map(|&at| items[at]).collect();
+        match remove_batch(api, bucket, &chosen).await {
+            Some(answers) => batch.iter().zip(answers).for_each(|(&at, answer)| removed[at] = Some(answer)),
+            None => {
+                tracing::info!("{} removes objects one by one only", api.endpoint.shown());
+                no_batches.store(true, Ordering::Relaxed);
+                singly.extend(batch);
+            }
+        }
+    }
+    let ones = singly.iter().map(|&at| remove_one(api, bucket, items[at])).collect();
+    let ones = a_few_at_once(ones).await;
+    singly.into_iter().zip(ones).for_each(|(at, answer)| removed[at] = Some(answer));
+    removed.into_iter().map(|answer| answer.unwrap_or_else(untold)).collect()
+}
+
+fn fits(item: &Item<'_>) -> bool {
+    xml::can_carry(item.key) && item.version.is_none_or(xml::can_carry)
+}
+
+/// `None`: the server has no such request.
+async fn remove_batch(api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Option<Vec<Removed>> {
+    let body = xml::delete_request(items.iter().map(|item| (item.key, item.version)));
+    let tenures: Vec<_> = items.iter().flat_map(|item| item.tenures).cloned().collect();
+    match api.document(Ask::delete_many(&bucket.name, body, &tenures), "delete objects").await {
+        Ok(result) => Some(read(&result, api, bucket, items)),
+        Err(Failed::Refused(refusal)) if refusal.is_unknown_request() => None,
+        Err(Failed::Refused(refusal)) => Some(all(items, kept(&refusal, api, bucket))),
+        Err(Failed::Unanswered(answer)) => Some(all(items, Removed::Kept(answer))),
+    }
+}
+
+fn all(items: &[Item<'_>], answer: Removed) -> Vec<Removed> {
+    items.iter().map(|_| answer.clone()).collect()
+}
+
+/// Takes a `DeleteResult` apart: what it says of each item.
+fn read(result: &Element, api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Vec<Removed> {
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        places.entry(item.key).or_default().push(at);
+    }
+    let mut answers: Vec<Option<Removed>> = items.iter().map(|_| None).collect();
+    let mut throttled = false;
+    for said in result.children() {
+        let Some(of_key) = said.text("Key").and_then(|key| places.get(key)) else { continue };
+        let version = said.text("VersionId");
+        let same = of_key.iter().copied().find(|&at| items[at].version == version);
+        // Some say no version, or one more, where there is only one that can be meant.
+        let only = || (of_key.len() == 1).then(|| of_key.first().copied()).flatten();
+        let Some(at) = same.or_else(only) else { continue };
+        let answer = match said.name.as_str() {
+            "Deleted" => Removed::Gone { marked: items[at].version.is_none() && said.says_true("DeleteMarker") },
+            "Error" => {
+                let refusal = Refusal::stated(said, &api.signer);
+                throttled |= refusal.is_throttle();
+                kept(&refusal, api, bucket)
+            }
+            _ => continue,
+        };
+        // Said both ways, it counts as kept.
+        if !matches!(answers[at], Some(Removed::Kept(_))) {
+            answers[at] = Some(answer);
+        }
+    }
+    if throttled {
+        api.client.slow_down(None);
+    }
+    answers.into_iter().map(|answer| answer.unwrap_or_else(untold)).collect()
+}
+
+fn untold() -> Removed {
+    Removed::Kept(Answer::because(Outcome::Failed, "the server did not say what became of it"))
+}
+
+fn kept(refusal: &Refusal, api: &Api, bucket: &Bucket) -> Removed {
+    if refusal.is_no_key() {
+        return Removed::NotThere;
+    }
+    Removed::Kept(refusal.answer("delete it", &bucket.place(api), "s3:DeleteObject and s3:DeleteObjectVersion"))
+}
+
+async fn remove_one(api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
+    let version = item.version.map(|version| [("versionId", version)]);
+    let query = version.as_ref().map_or(&[][..], |version| &version[..]);
+    match api.send(Ask::delete(&bucket.name, item.key, query, item.tenures)).await {
+        Ok(reply) => {
+            let marked = reply.header("x-amz-delete-marker") == Some("true");
+            Removed::Gone { marked: item.version.is_none() && marked }
+        }
+        Err(Failed::Refused(refusal)) if refusal.is_bare_404() => match api.send(Ask::get(&bucket.name, FIRST)).await {
+            Ok(_) => Removed::NotThere,
+            Err(_) => kept(&refusal, api, bucket),
+        },
+        Err(Failed::Refused(refusal)) => kept(&refusal, api, bucket),
+        Err(Failed::Unanswered(answer)) => Removed::Kept(answer),
+    }
+}
+
+/// The least that a bucket can be asked for to see that it is there.
+const FIRST: &[(&str, &str)] = &[("list-type", "2"), ("max-keys", "1")];
