@@ -52,14 +52,14 @@ fn a_version_under_a_lock_keeps_its_image_pending() {
         Image::active("lives-too", &[&living]).insert(&case.site.database);
         let uri = case.add(&case.image, 1000);
         case.pending(&uri);
-        let hold = |status: &str| {
+        let hold = |case: &Case<'_>, status: &str| {
             let object = json!({"Bucket": case.bucket, "Key": case.image, "LegalHold": {"Status": status}});
             assert_eq!(case.call("put_object_legal_hold", object)["refused"], json!(null));
         };
-        hold("ON");
+        hold(&case, "ON");
         case.name = "version under legal hold".to_owned();
         case.scrub("").is("forbidden", "1 versions").says(&["1 of 1 versions stay"]);
-        hold("OFF");
+        hold(&case, "OFF");
         case.name = "legal hold taken off".to_owned();
         case.scrub("").is("deleted", "gone");
     }
