@@ -181,7 +181,7 @@ impl<'a> Case<'a> {
         let recorded = locations == ["deleted"];
         assert_eq!(recorded, image == "deleted", "{seen:#?}");
         let has_data = ["object", "version", "upload"].iter().any(|data| seen.left.contains(data));
-        let told = seen.detail.contains("delete marker was written");
+        let told = seen.run.stderr.contains("a delete marker was written");
         assert!(!recorded || !has_data || told, "recorded as deleted, but there: {seen:#?}");
         let living = json!({"server": self.server, "key": self.living, "bucket": self.bucket});
         assert!(seen.left == "no bucket" || self.cloud.call("s3.there", living) == true, "{seen:#?}");
@@ -227,6 +227,13 @@ impl Seen {
         let rows = if finished { "image deleted, location deleted" } else { PENDING };
         assert_eq!(self.rows, rows, "{self:#?}");
         assert_eq!(self.run.code, Some(if finished { 0 } else { 3 }), "{}", self.run.output());
+        self
+    }
+
+    /// In the log, where what is finished has its remarks.
+    #[track_caller]
+    fn remarks(&self, words: &str) -> &Seen {
+        assert!(self.run.stderr.contains(words), "{words:?}\n{}", self.run.output());
         self
     }
 

@@ -59,11 +59,6 @@ impl Refusal {
         self.code == "NoSuchUpload"
     }
 
-    /// The bucket is not there, so that nothing of it is known.
-    pub(super) fn is_no_bucket(&self) -> bool {
-        self.code == "NoSuchBucket"
-    }
-
     /// The server cannot do this at all.
     pub(super) fn is_unknown_request(&self) -> bool {
         matches!(self.status, 405 | 501) || matches!(self.code.as_str(), "NotImplemented" | "MethodNotAllowed")

@@ -79,13 +79,11 @@ async fn remove_batch(api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Option<
     match api.document(Ask::delete_many(&bucket.name, body, &tenures), "delete objects").await {
         Ok(result) => Some(read(&result, api, bucket, items)),
         Err(Failed::Refused(refusal)) if refusal.is_unknown_request() => None,
-        Err(Failed::Refused(refusal)) => Some(all(items, kept(&refusal, api, bucket))),
-        Err(Failed::Unanswered(answer)) => Some(all(items, Removed::Kept(answer))),
+        // A word about one key is none about a request for many.
+        Err(Failed::Refused(refusal)) if refusal.is_no_key() => None,
+        Err(Failed::Refused(refusal)) => Some(items.iter().map(|&item| kept(&refusal, api, bucket, item)).collect()),
+        Err(Failed::Unanswered(answer)) => Some(items.iter().map(|_| Removed::Kept(answer.clone())).collect()),
     }
-}
-
-fn all(items: &[Item<'_>], answer: Removed) -> Vec<Removed> {
-    items.iter().map(|_| answer.clone()).collect()
 }
 
 /// Takes a `DeleteResult` apart: what it says of each item.
@@ -108,7 +106,7 @@ fn read(result: &Element, api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Vec
             "Error" => {
                 let refusal = Refusal::stated(said, &api.signer);
                 throttled |= refusal.is_throttle();
-                kept(&refusal, api, bucket)
+                kept(&refusal, api, bucket, items[at])
             }
             _ => continue,
         };
@@ -127,11 +125,15 @@ fn untold() -> Removed {
     Removed::Kept(Answer::because(Outcome::Failed, "the server did not say what became of it"))
 }
 
-fn kept(refusal: &Refusal, api: &Api, bucket: &Bucket) -> Removed {
+fn kept(refusal: &Refusal, api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
     if refusal.is_no_key() {
         return Removed::NotThere;
     }
-    Removed::Kept(refusal.answer("delete it", &bucket.place(api), "s3:DeleteObject and s3:DeleteObjectVersion"))
+    let right = match item.version {
+        None => "s3:DeleteObject",
+        Some(_) => "s3:DeleteObjectVersion, and the version must not be under a lock or hold",
+    };
+    Removed::Kept(refusal.answer("delete it", &bucket.place(api), right))
 }
 
 async fn remove_one(api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
@@ -144,9 +146,9 @@ async fn remove_one(api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
         }
         Err(Failed::Refused(refusal)) if refusal.is_bare_404() => match api.send(Ask::get(&bucket.name, FIRST)).await {
             Ok(_) => Removed::NotThere,
-            Err(_) => kept(&refusal, api, bucket),
+            Err(_) => kept(&refusal, api, bucket, item),
         },
-        Err(Failed::Refused(refusal)) => kept(&refusal, api, bucket),
+        Err(Failed::Refused(refusal)) => kept(&refusal, api, bucket, item),
         Err(Failed::Unanswered(answer)) => Removed::Kept(answer),
     }
 }

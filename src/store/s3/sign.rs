@@ -25,10 +25,6 @@ impl Signer {
         Self { access_key, secret_key, region }
     }
 
-    pub(super) fn region(&self) -> &str {
-        &self.region
-    }
-
     /// A server's words without our keys, which some servers repeat.
     pub(super) fn without_keys(&self, words: &str) -> String {
         let keys = [self.secret_key.expose_secret(), self.access_key.expose_secret()];

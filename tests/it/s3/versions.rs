@@ -37,7 +37,7 @@ fn all_versions_and_markers_of_an_image_go_and_no_others() {
 
         let case = Case::versioned(&cloud, server, "versioned, s3_all_versions = false");
         let seen = case.scrub("s3_all_versions = false");
-        seen.is("deleted", "1 versions, 1 markers").says(&["older versions stay"]);
+        seen.is("deleted", "1 versions, 1 markers").remarks("older versions stay");
     }
 }
 
@@ -75,7 +75,7 @@ fn unfinished_uploads_of_a_due_image_are_aborted_and_no_others() {
             cloud.call("s3.begin_upload", json!({"server": server, "key": key, "parts": 2, "bucket": case.bucket}));
         }
         assert_eq!(case.left(), "object, 1 uploads");
-        case.scrub("").is("deleted", "gone").says(&["1 unfinished uploads of it were aborted"]);
+        case.scrub("").is("deleted", "gone").remarks("1 unfinished uploads of it were aborted");
         let others = json!({"server": server, "key": other, "bucket": case.bucket});
         assert_eq!(cloud.texts("s3.uploads", others).len(), 1);
     }
