@@ -31,15 +31,11 @@ pub(super) async fn list(api: &Api, bucket: &Bucket, remark: impl Fn(String)) ->
         }
         let page = match api.document(Ask::get(&bucket.name, &query), what).await {
             Ok(page) => page,
-            Err(failed) => {
-                let answer = match failed {
-                    Failed::Refused(refusal) => {
-                        refusal.answer(what, &bucket.place(api), "s3:ListBucketMultipartUploads")
-                    }
-                    Failed::Unanswered(answer) => answer,
-                };
+            Err(Failed::Unanswered(answer)) => return Err(answer),
+            Err(Failed::Refused(refusal)) => {
+                let answer = refusal.answer(what, &bucket.place(api), "s3:ListBucketMultipartUploads");
                 // "Not implemented" has a status of the same class as "down", but will not pass.
-                if answer.outcome == Outcome::Unavailable {
+                if answer.outcome == Outcome::Unavailable && !refusal.is_unknown_request() {
                     return Err(answer);
                 }
                 remark(format!("{}; what was uploaded in part stays", answer.detail.unwrap_or_default()));

@@ -32,7 +32,8 @@ fn all_versions_and_markers_of_an_image_go_and_no_others() {
         let suspended = json!({"server": server, "bucket": case.bucket, "status": "Suspended"});
         cloud.call("s3.versioning", suspended);
         cloud.call("s3.put", json!({"server": server, "key": case.image, "bucket": case.bucket}));
-        assert_eq!(case.left(), "2 versions");
+        // moto forgets the older one.
+        assert_eq!(case.left(), if server == "moto" { "object" } else { "2 versions" });
         case.scrub("").is("deleted", "gone");
 
         let case = Case::versioned(&cloud, server, "versioned, s3_all_versions = false");
