@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::api::a_few_at_once;
 use super::bucket::{Bucket, Known, Versioning};
-use super::remove::{Item, Removed, remove};
+use super::remove::{Call, Item, Removed, remove};
 use super::versions::{self, Whole};
 use super::{Ready, uploads};
 use crate::claim::Tenure;
+use crate::scrub::Pulse;
 use crate::store::{Answer, Outcome};
 
 /// One object, with the claims of all locations that point to it.
@@ -20,13 +21,14 @@ pub(super) struct Object {
 }
 
 /// Deletes objects of one bucket, and answers for each in order.
-pub(super) async fn delete(ready: &Ready, bucket: &Bucket, objects: &[Object]) -> Vec<Answer> {
+pub(super) async fn delete(ready: &Ready, bucket: &Bucket, pulse: &Pulse, objects: &[Object]) -> Vec<Answer> {
     let known = match bucket.known(&ready.api, |remark| ready.remark(remark)).await {
         Ok(known) => known,
         Err(answer) => return objects.iter().map(|_| answer.clone()).collect(),
     };
-    let aborted = abort(ready, bucket, known, objects).await;
-    let mut answers = take_away(ready, bucket, known.versioning, objects).await;
+    let call = Call { api: &ready.api, bucket, no_batches: &ready.no_batches, pulse };
+    let aborted = abort(call, known, objects).await;
+    let mut answers = take_away(call, ready.all_versions, known.versioning, objects).await;
     for (object, answer) in objects.iter().zip(&mut answers) {
         match aborted.get(object.key.as_str()) {
             // What is left of it takes space: the location stays until that has gone, too.
@@ -42,34 +44,26 @@ pub(super) async fn delete(ready: &Ready, bucket: &Bucket, objects: &[Object]) -
 }
 
 /// Aborts what was uploaded in part of the objects, and says how many uploads that were.
-async fn abort<'a>(
-    ready: &Ready,
-    bucket: &Bucket,
-    known: &Known,
-    objects: &'a [Object],
-) -> HashMap<&'a str, Result<usize, Answer>> {
+async fn abort<'a>(call: Call<'_>, known: &Known, objects: &'a [Object]) -> HashMap<&'a str, Result<usize, Answer>> {
     let begun: Vec<_> = objects.iter().filter_map(|object| Some((object, known.uploads.get(&object.key)?))).collect();
-    let aborts = begun
-        .iter()
-        .map(|(object, ids)| uploads::abort(&ready.api, bucket, &object.key, ids, &object.tenures))
-        .collect();
+    let aborts = begun.iter().map(|(object, ids)| uploads::abort(call, &object.key, ids, &object.tenures)).collect();
     let aborted = a_few_at_once(aborts).await;
     begun.into_iter().map(|(object, _)| object.key.as_str()).zip(aborted).collect()
 }
 
-async fn take_away(ready: &Ready, bucket: &Bucket, versioning: Versioning, objects: &[Object]) -> Vec<Answer> {
-    if versioning == Versioning::Kept && ready.all_versions {
+async fn take_away(call: Call<'_>, all_versions: bool, versioning: Versioning, objects: &[Object]) -> Vec<Answer> {
+    if versioning == Versioning::Kept && all_versions {
         let wholes: Vec<_> = objects.iter().map(whole).collect();
-        return versions::remove_all(&ready.api, bucket, &ready.no_batches, &wholes).await;
+        return versions::remove_all(call, &wholes).await;
     }
     let items: Vec<_> =
         objects.iter().map(|object| Item { key: &object.key, version: None, tenures: &object.tenures }).collect();
-    let removed = remove(&ready.api, bucket, &ready.no_batches, &items).await;
+    let removed = remove(call, &items).await;
     // By the marker a bucket tells that it keeps versions, though it could not be asked, or did not when it was asked.
-    let is_marked = |fate: &Removed| *fate == Removed::Gone { marked: true } && ready.all_versions;
+    let is_marked = |fate: &Removed| *fate == Removed::Gone { marked: true } && all_versions;
     let marked: Vec<_> =
         objects.iter().zip(&removed).filter(|(_, fate)| is_marked(fate)).map(|(object, _)| whole(object)).collect();
-    let mut purged = versions::remove_all(&ready.api, bucket, &ready.no_batches, &marked).await.into_iter();
+    let mut purged = versions::remove_all(call, &marked).await.into_iter();
     let versions_stay = versioning == Versioning::Kept;
     let answer = |fate: Removed| match fate {
         fate if is_marked(&fate) => purged.next().unwrap_or_else(|| Answer::plain(Outcome::Failed)),

@@ -210,9 +210,9 @@ impl Store for S3Store {
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = targets.iter().map(|_| None).collect();
         let buckets = self.sort(targets, &mut answers);
-        if let Ok(ready) = self.ready() {
+        if let (Ok(ready), Some(pulse)) = (self.ready(), targets.first().map(Approved::pulse)) {
             for (name, objects) in buckets {
-                let fates = delete::delete(ready, &self.bucket(&name), &objects).await;
+                let fates = delete::delete(ready, &self.bucket(&name), pulse, &objects).await;
                 for (object, fate) in objects.iter().zip(fates) {
                     object.places.iter().for_each(|&at| answers[at] = Some(fate.clone()));
                 }

@@ -12,6 +12,7 @@ use super::bucket::Bucket;
 use super::refusal::Refusal;
 use super::xml::{self, Element};
 use crate::claim::Tenure;
+use crate::scrub::Pulse;
 use crate::store::client::Trouble;
 use crate::store::{Answer, Outcome};
 
@@ -37,8 +38,25 @@ pub(super) enum Removed {
     Kept(Answer),
 }
 
+/// What a call to one bucket goes through.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub api: &'a Api,
+    pub bucket: &'a Bucket,
+    /// The server has no `DeleteObjects`.
+    pub no_batches: &'a AtomicBool,
+    /// Beats with each answer: a call may take hundreds of requests.
+    pub pulse: &'a Pulse,
+}
+
+impl Call<'_> {
+    pub(super) fn beat(&self) {
+        self.pulse.tell(0, 1);
+    }
+}
+
 /// Removes objects from one bucket, and answers for each in order.
-pub(super) async fn remove(api: &Api, bucket: &Bucket, no_batches: &AtomicBool, items: &[Item<'_>]) -> Vec<Removed> {
+pub(super) async fn remove(call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
     let ran_out = || Removed::Kept(Trouble::RanOut.into());
     let mut removed: Vec<Option<Removed>> = items.iter().map(|_| None).collect();
     let lasts = |item: &Item<'_>| item.tenures.iter().all(Tenure::lets_begin);
@@ -48,21 +66,21 @@ pub(super) async fn remove(api: &Api, bucket: &Bucket, no_batches: &AtomicBool, 
     let (in_batches, singly): (Vec<_>, Vec<_>) = going.into_iter().partition(|&at| fits(&items[at]));
     let mut singly = singly;
     for batch in in_batches.chunks(BATCH) {
-        if no_batches.load(Ordering::Relaxed) {
+        if call.no_batches.load(Ordering::Relaxed) {
             singly.extend(batch);
             continue;
         }
         let chosen: Vec<_> = batch.iter().map(|&at| items[at]).collect();
-        match remove_batch(api, bucket, &chosen).await {
+        match remove_batch(call, &chosen).await {
             Some(answers) => batch.iter().zip(answers).for_each(|(&at, answer)| removed[at] = Some(answer)),
             None => {
-                tracing::info!("{} removes objects one by one only", api.endpoint.shown());
-                no_batches.store(true, Ordering::Relaxed);
+                tracing::info!("{} removes objects one by one only", call.api.endpoint.shown());
+                call.no_batches.store(true, Ordering::Relaxed);
                 singly.extend(batch);
             }
         }
     }
-    let ones = singly.iter().map(|&at| remove_one(api, bucket, items[at])).collect();
+    let ones = singly.iter().map(|&at| remove_one(call, items[at])).collect();
     let ones = a_few_at_once(ones).await;
     singly.into_iter().zip(ones).for_each(|(at, answer)| removed[at] = Some(answer));
     removed.into_iter().map(|answer| answer.unwrap_or_else(untold)).collect()
@@ -73,21 +91,23 @@ fn fits(item: &Item<'_>) -> bool {
 }
 
 /// `None`: the server has no such request.
-async fn remove_batch(api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Option<Vec<Removed>> {
+async fn remove_batch(call: Call<'_>, items: &[Item<'_>]) -> Option<Vec<Removed>> {
     let body = xml::delete_request(items.iter().map(|item| (item.key, item.version)));
     let tenures: Vec<_> = items.iter().flat_map(|item| item.tenures).cloned().collect();
-    match api.document(Ask::delete_many(&bucket.name, body, &tenures), "delete objects").await {
-        Ok(result) => Some(read(&result, api, bucket, items)),
+    let asked = call.api.document(Ask::delete_many(&call.bucket.name, body, &tenures), "delete objects").await;
+    call.beat();
+    match asked {
+        Ok(result) => Some(read(&result, call, items)),
         Err(Failed::Refused(refusal)) if refusal.is_unknown_request() => None,
         // A word about one key is none about a request for many.
         Err(Failed::Refused(refusal)) if refusal.is_no_key() => None,
-        Err(Failed::Refused(refusal)) => Some(items.iter().map(|&item| kept(&refusal, api, bucket, item)).collect()),
+        Err(Failed::Refused(refusal)) => Some(items.iter().map(|&item| kept(&refusal, call, item)).collect()),
         Err(Failed::Unanswered(answer)) => Some(items.iter().map(|_| Removed::Kept(answer.clone())).collect()),
     }
 }
 
 /// Takes a `DeleteResult` apart: what it says of each item.
-fn read(result: &Element, api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Vec<Removed> {
+fn read(result: &Element, call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, item) in items.iter().enumerate() {
         places.entry(item.key).or_default().push(at);
@@ -104,9 +124,9 @@ fn read(result: &Element, api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Vec
         let answer = match said.name.as_str() {
             "Deleted" => Removed::Gone { marked: items[at].version.is_none() && said.says_true("DeleteMarker") },
             "Error" => {
-                let refusal = Refusal::stated(said, &api.signer);
+                let refusal = Refusal::stated(said, &call.api.signer);
                 throttled |= refusal.is_throttle();
-                kept(&refusal, api, bucket, items[at])
+                kept(&refusal, call, items[at])
             }
             _ => continue,
         };
@@ -116,7 +136,7 @@ fn read(result: &Element, api: &Api, bucket: &Bucket, items: &[Item<'_>]) -> Vec
         }
     }
     if throttled {
-        api.client.slow_down(None);
+        call.api.client.slow_down(None);
     }
     answers.into_iter().map(|answer| answer.unwrap_or_else(untold)).collect()
 }
@@ -125,7 +145,7 @@ fn untold() -> Removed {
     Removed::Kept(Answer::because(Outcome::Failed, "the server did not say what became of it"))
 }
 
-fn kept(refusal: &Refusal, api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
+fn kept(refusal: &Refusal, call: Call<'_>, item: Item<'_>) -> Removed {
     if refusal.is_no_key() {
         return Removed::NotThere;
     }
@@ -133,22 +153,25 @@ fn kept(refusal: &Refusal, api: &Api, bucket: &Bucket, item: Item<'_>) -> Remove
         None => "s3:DeleteObject",
         Some(_) => "s3:DeleteObjectVersion, and the version must not be under a lock or hold",
     };
-    Removed::Kept(refusal.answer("delete it", &bucket.place(api), right))
+    Removed::Kept(refusal.answer("delete it", &call.bucket.place(call.api), right))
 }
 
-async fn remove_one(api: &Api, bucket: &Bucket, item: Item<'_>) -> Removed {
+async fn remove_one(call: Call<'_>, item: Item<'_>) -> Removed {
     let version = item.version.map(|version| [("versionId", version)]);
     let query = version.as_ref().map_or(&[][..], |version| &version[..]);
-    match api.send(Ask::delete(&bucket.name, item.key, query, item.tenures)).await {
+    let Call { api, bucket, .. } = call;
+    let asked = api.send(Ask::delete(&bucket.name, item.key, query, item.tenures)).await;
+    call.beat();
+    match asked {
         Ok(reply) => {
             let marked = reply.header("x-amz-delete-marker") == Some("true");
             Removed::Gone { marked: item.version.is_none() && marked }
         }
         Err(Failed::Refused(refusal)) if refusal.is_bare_404() => match api.send(Ask::get(&bucket.name, FIRST)).await {
             Ok(_) => Removed::NotThere,
-            Err(_) => kept(&refusal, api, bucket, item),
+            Err(_) => kept(&refusal, call, item),
         },
-        Err(Failed::Refused(refusal)) => kept(&refusal, api, bucket, item),
+        Err(Failed::Refused(refusal)) => kept(&refusal, call, item),
         Err(Failed::Unanswered(answer)) => Removed::Kept(answer),
     }
 }

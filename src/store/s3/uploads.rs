@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::api::{Api, Ask, Failed};
 use super::bucket::Bucket;
+use super::remove::Call;
 use super::xml::Element;
 use crate::claim::Tenure;
 use crate::store::{Answer, Outcome};
@@ -68,16 +69,13 @@ fn after(page: &Element) -> Option<(String, String)> {
 ///
 /// # Errors
 /// Why one of them is still there.
-pub(super) async fn abort(
-    api: &Api,
-    bucket: &Bucket,
-    key: &str,
-    uploads: &[String],
-    tenures: &[Tenure],
-) -> Result<usize, Answer> {
+pub(super) async fn abort(call: Call<'_>, key: &str, uploads: &[String], tenures: &[Tenure]) -> Result<usize, Answer> {
+    let Call { api, bucket, .. } = call;
     let mut aborted = 0;
     for id in uploads {
-        match api.send(Ask::delete(&bucket.name, key, &[("uploadId", id)], tenures)).await {
+        let asked = api.send(Ask::delete(&bucket.name, key, &[("uploadId", id)], tenures)).await;
+        call.beat();
+        match asked {
             Ok(_) => aborted += 1,
             Err(Failed::Refused(refusal)) if refusal.is_no_upload() => {}
             Err(Failed::Refused(refusal)) => {

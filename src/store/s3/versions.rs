@@ -3,11 +3,9 @@
 //! Promises: what is removed has exactly the image's key; an object is gone only when each of its versions is. What the
 //! listing does not show was not there: the bucket answered. Costs a listing for each key, and then batches.
 
-use std::sync::atomic::AtomicBool;
-
 use super::api::{Api, Ask, Failed, a_few_at_once};
 use super::bucket::Bucket;
-use super::remove::{Item, Removed, remove};
+use super::remove::{Call, Item, Removed, remove};
 use crate::claim::Tenure;
 use crate::store::{Answer, Outcome};
 
@@ -28,13 +26,8 @@ pub(super) struct Whole<'a> {
 }
 
 /// Removes objects with all their versions, and answers for each in order.
-pub(super) async fn remove_all(
-    api: &Api,
-    bucket: &Bucket,
-    no_batches: &AtomicBool,
-    objects: &[Whole<'_>],
-) -> Vec<Answer> {
-    let listed = a_few_at_once(objects.iter().map(|object| list(api, bucket, object.key)).collect()).await;
+pub(super) async fn remove_all(call: Call<'_>, objects: &[Whole<'_>]) -> Vec<Answer> {
+    let listed = a_few_at_once(objects.iter().map(|object| list_beating(call, object.key)).collect()).await;
     let mut items = Vec::new();
     for (object, versions) in objects.iter().zip(&listed) {
         let of_one = versions.iter().flatten();
@@ -44,7 +37,7 @@ pub(super) async fn remove_all(
             tenures: object.tenures,
         }));
     }
-    let mut removed = remove(api, bucket, no_batches, &items).await.into_iter();
+    let mut removed = remove(call, &items).await.into_iter();
     listed
         .into_iter()
         .map(|versions| match versions {
@@ -77,6 +70,12 @@ fn judge(versions: &[Version], fates: Vec<Removed>) -> Answer {
         None if versions.iter().any(|version| !version.is_marker) => Answer::plain(Outcome::Deleted),
         None => Answer::plain(Outcome::Absent),
     }
+}
+
+async fn list_beating(call: Call<'_>, key: &str) -> Result<Vec<Version>, Answer> {
+    let listed = list(call.api, call.bucket, key).await;
+    call.beat();
+    listed
 }
 
 /// The versions of exactly one key.

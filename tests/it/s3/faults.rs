@@ -100,6 +100,16 @@ fn an_error_of_one_key_is_that_keys() {
 }
 
 #[test]
+fn a_key_that_is_said_not_to_be_there_is_absent() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let (case, proxy) = behind(&cloud, "NoSuchKey of the key");
+    cloud.call("s3.remove", json!({"server": "moto", "key": case.image, "bucket": case.bucket}));
+    let error = format!("<Error><Key>{}</Key><Code>NoSuchKey</Code></Error>", case.image);
+    proxy.fault(Fault::on("POST", DELETE).answer(200).body(&format!("<DeleteResult>{error}</DeleteResult>")));
+    case.scrub("").is("absent", "gone");
+}
+
+#[test]
 fn another_region_a_wrong_clock_and_a_redirect_are_told() {
     let Some(cloud) = Cloud::shared() else { return };
     let any = || Fault::on("*", "");

@@ -142,3 +142,46 @@ fn a_check_says_how_the_bucket_is() {
         assert!(run.stdout.contains("fault") && run.stdout.contains("s3_store_secret_key"), "{}", run.output());
     }
 }
+
+/// Two stores whose buckets have the same name, as Glance copies images from store to store.
+#[test]
+fn a_copy_in_another_store_is_no_reason_to_stay_and_no_target() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let case = Case::empty(&cloud, "moto", "several stores");
+    let other = Case { bucket: case.bucket.clone(), ..Case::empty(&cloud, "radosgw", "") };
+    let (here, there) = (case.add(&case.image, 10), other.add(&case.image, 10));
+    let section = |store: &Case<'_>, id: &str| {
+        let lines = store.config("");
+        let options = lines.lines().filter(|line| line.starts_with("s3_store_")).collect::<Vec<_>>().join("\n");
+        format!("[{id}]\n{options}\n")
+    };
+    let stores = format!("{}{}", section(&case, "one"), section(&other, "two"));
+    let more = format!("[DEFAULT]\nenabled_backends = one:s3, two:s3\n{stores}[glance_store]\ndefault_backend = one\n");
+    let named = |image: Image, id: &str| image.with_meta_data(Some(&format!(r#"{{"store": "{id}"}}"#)));
+    let pending = |uri: &str| Image::pending(&case.image, TimeDelta::hours(2), &[uri]);
+    // Named by its row; the copy in the other store lives on.
+    named(pending(&here), "one").insert(&case.site.database);
+    named(Image::active("copy", &[&there]), "two").insert(&case.site.database);
+    // Without a store id: its host and its bucket say whose it is.
+    let unnamed = new_id();
+    let uri = case.add(&unnamed, 10);
+    Image::pending(&unnamed, TimeDelta::hours(2), &[&uri]).with_meta_data(None).insert(&case.site.database);
+    // Named by a row that must be wrong.
+    let wrong = new_id();
+    let uri = other.add(&wrong, 10);
+    named(Image::pending(&wrong, TimeDelta::hours(2), &[&uri]), "one").insert(&case.site.database);
+
+    let config = case.site.config(&more);
+    let run = Scrubber::new().config_file(&config).args(&["--once", "-f", "json"]).run();
+    case.assert_shows_no_key(&run);
+    other.assert_shows_no_key(&run);
+    let status = |image: &str| states(&case.site.database, image).0;
+    assert_eq!(status(&case.image), "deleted", "{}", run.output());
+    assert_eq!(status(&unnamed), "deleted", "{}", run.output());
+    assert_eq!(status(&wrong), "pending_delete", "{}", run.output());
+    assert!(run.stdout.contains("its URI names the server of store two, but its row store one"), "{}", run.output());
+    let is_there = |store: &Case<'_>, key: &str| {
+        cloud.call("s3.there", json!({"server": store.server, "key": key, "bucket": case.bucket})) == true
+    };
+    assert!(!is_there(&case, &case.image) && is_there(&other, &case.image) && is_there(&other, &wrong));
+}
