@@ -38,7 +38,7 @@ pub(super) enum Versioning {
     Never,
     /// There are or were (`Enabled`, `Suspended`): a delete without a version adds a marker.
     Kept,
-    /// The server does not say; by deleting it will.
+    /// The server does not say; what was deleted will show it.
     Unknown,
 }
 

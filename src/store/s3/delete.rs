@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::api::a_few_at_once;
+use super::api::{Failed, a_few_at_once};
 use super::bucket::{Bucket, Known, Versioning};
 use super::remove::{Call, Item, Removed, remove};
 use super::versions::{self, Whole};
@@ -58,7 +58,10 @@ async fn take_away(call: Call<'_>, all_versions: bool, versioning: Versioning, o
     }
     let items: Vec<_> =
         objects.iter().map(|object| Item { key: &object.key, version: None, tenures: &object.tenures }).collect();
-    let removed = remove(call, &items).await;
+    let mut removed = remove(call, &items).await;
+    if versioning == Versioning::Unknown && all_versions {
+        find_markers(call, objects, &mut removed).await;
+    }
     // By the marker a bucket tells that it keeps versions, though it could not be asked, or did not when it was asked.
     let is_marked = |fate: &Removed| *fate == Removed::Gone { marked: true } && all_versions;
     let marked: Vec<_> =
@@ -73,6 +76,25 @@ async fn take_away(call: Call<'_>, all_versions: bool, versioning: Versioning, o
         Removed::Kept(answer) => answer,
     };
     removed.into_iter().map(answer).collect()
+}
+
+/// Of a bucket that did not say whether it keeps versions: Swift's s3api does not say either that it only marked an object
+/// as deleted, so one object is looked for. In a bucket with versions, its marker is there.
+async fn find_markers(call: Call<'_>, objects: &[Object], removed: &mut [Removed]) {
+    let plain = Removed::Gone { marked: false };
+    let Some(at) = removed.iter().position(|fate| *fate == plain) else { return };
+    let fate = match versions::find(call.api, call.bucket, &objects[at].key).await {
+        Ok(versions) if versions.is_empty() => return,
+        Ok(_) => Removed::Gone { marked: true },
+        // Without the request there are no versions; and who has rights to give and to refuse (Amazon, radosgw, moto) also
+        // names the markers that a delete has made.
+        Err(Failed::Refused(refusal)) if refusal.is_unknown_request() || refusal.is_access_denied() => return,
+        Err(Failed::Refused(refusal)) => {
+            Removed::Kept(refusal.answer("list its versions", &call.bucket.place(call.api), "s3:ListBucketVersions"))
+        }
+        Err(Failed::Unanswered(answer)) => Removed::Kept(answer),
+    };
+    removed.iter_mut().filter(|other| **other == plain).for_each(|other| *other = fate.clone());
 }
 
 fn whole(object: &Object) -> Whole<'_> {

@@ -165,7 +165,7 @@ fn is_region(text: &str) -> bool {
     (3..=4).contains(&parts.len())
         && parts.first().is_some_and(|first| first.len() == 2)
         && parts.last().is_some_and(is_number)
-        && parts[..parts.len() - 1].iter().all(|part| letters(part))
+        && parts[..parts.len() - 1].iter().all(letters)
 }
 
 /// As botocore decides it (`utils.check_dns_name`): a dot would not fit a certificate for `*.host`.

@@ -148,7 +148,7 @@ impl S3Store {
     }
 
     /// Puts a call's locations together by bucket and object: two may point to the same.
-    fn sort<'a>(&self, targets: &'a [Approved], answers: &mut [Option<Answer>]) -> HashMap<String, Vec<Object>> {
+    fn sort(&self, targets: &[Approved], answers: &mut [Option<Answer>]) -> HashMap<String, Vec<Object>> {
         let mut objects: HashMap<(String, String), Object> = HashMap::new();
         for (at, approved) in targets.iter().enumerate() {
             match self.place(approved.location()) {

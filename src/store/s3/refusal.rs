@@ -104,6 +104,8 @@ impl Refusal {
             | "RequestTimeout"
             | "RequestTimedOut" => Outcome::Unavailable,
             _ if self.is_throttle() => Outcome::Unavailable,
+            // Has a status of the same class as "down", but will not pass.
+            _ if self.is_unknown_request() => Outcome::Failed,
             _ => match self.status {
                 401 | 403 => Outcome::Forbidden,
                 // A HEAD gets no words with it: the region is the only reason that Amazon has for one.

@@ -108,37 +108,48 @@ async fn remove_batch(call: Call<'_>, items: &[Item<'_>]) -> Option<Vec<Removed>
 
 /// Takes a `DeleteResult` apart: what it says of each item.
 fn read(result: &Element, call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
-    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    let words = result.children().iter().filter(|word| matches!(word.name.as_str(), "Deleted" | "Error"));
+    let mut said: HashMap<&str, Vec<&Element>> = HashMap::new();
+    for word in words {
+        if word.name == "Error" && Refusal::stated(word, &call.api.signer).is_throttle() {
+            call.api.client.slow_down(None);
+        }
+        said.entry(word.text("Key").unwrap_or_default()).or_default().push(word);
+    }
+    let mut asked: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, item) in items.iter().enumerate() {
-        places.entry(item.key).or_default().push(at);
+        asked.entry(item.key).or_default().push(at);
     }
     let mut answers: Vec<Option<Removed>> = items.iter().map(|_| None).collect();
-    let mut throttled = false;
-    for said in result.children() {
-        let Some(of_key) = said.text("Key").and_then(|key| places.get(key)) else { continue };
-        let version = said.text("VersionId");
-        let same = of_key.iter().copied().find(|&at| items[at].version == version);
-        // Some say no version, or one more, where there is only one that can be meant.
-        let only = || (of_key.len() == 1).then(|| of_key.first().copied()).flatten();
-        let Some(at) = same.or_else(only) else { continue };
-        let answer = match said.name.as_str() {
-            "Deleted" => Removed::Gone { marked: items[at].version.is_none() && said.says_true("DeleteMarker") },
-            "Error" => {
-                let refusal = Refusal::stated(said, &call.api.signer);
-                throttled |= refusal.is_throttle();
-                kept(&refusal, call, items[at])
+    for (key, mut places) in asked {
+        let mut words = said.remove(key).unwrap_or_default();
+        places.retain(|&at| {
+            let of_version = |word: &&&Element| word.text("VersionId") == items[at].version;
+            // Said both ways, it counts as kept.
+            let mut exact: Vec<_> = words.iter().filter(of_version).copied().collect();
+            exact.sort_by_key(|word| word.name == "Deleted");
+            answers[at] = exact.first().map(|word| fate(word, call, items[at]));
+            words.retain(|word| !of_version(&word));
+            answers[at].is_none()
+        });
+        // Swift's s3api names no versions: then it takes a good word for each, and one bad one is for all.
+        if words.len() == places.len() {
+            words.sort_by_key(|word| word.name == "Deleted");
+            for at in places {
+                answers[at] = words.first().map(|word| fate(word, call, items[at]));
             }
-            _ => continue,
-        };
-        // Said both ways, it counts as kept.
-        if !matches!(answers[at], Some(Removed::Kept(_))) {
-            answers[at] = Some(answer);
         }
     }
-    if throttled {
-        call.api.client.slow_down(None);
-    }
     answers.into_iter().map(|answer| answer.unwrap_or_else(untold)).collect()
+}
+
+/// What a word of the server's means for an item.
+fn fate(word: &Element, call: Call<'_>, item: Item<'_>) -> Removed {
+    if word.name == "Deleted" {
+        Removed::Gone { marked: item.version.is_none() && word.says_true("DeleteMarker") }
+    } else {
+        kept(&Refusal::stated(word, &call.api.signer), call, item)
+    }
 }
 
 fn untold() -> Removed {
@@ -178,3 +189,7 @@ async fn remove_one(call: Call<'_>, item: Item<'_>) -> Removed {
 
 /// The least that a bucket can be asked for to see that it is there.
 const FIRST: &[(&str, &str)] = &[("list-type", "2"), ("max-keys", "1")];
+
+#[cfg(test)]
+#[path = "remove_tests.rs"]
+mod tests;

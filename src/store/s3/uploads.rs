@@ -35,8 +35,7 @@ pub(super) async fn list(api: &Api, bucket: &Bucket, remark: impl Fn(String)) ->
             Err(Failed::Unanswered(answer)) => return Err(answer),
             Err(Failed::Refused(refusal)) => {
                 let answer = refusal.answer(what, &bucket.place(api), "s3:ListBucketMultipartUploads");
-                // "Not implemented" has a status of the same class as "down", but will not pass.
-                if answer.outcome == Outcome::Unavailable && !refusal.is_unknown_request() {
+                if answer.outcome == Outcome::Unavailable {
                     return Err(answer);
                 }
                 remark(format!("{}; what was uploaded in part stays", answer.detail.unwrap_or_default()));

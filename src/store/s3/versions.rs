@@ -83,7 +83,19 @@ async fn list_beating(call: Call<'_>, key: &str) -> Result<Vec<Version>, Answer>
 /// # Errors
 /// Why they cannot be listed.
 pub(super) async fn list(api: &Api, bucket: &Bucket, key: &str) -> Result<Vec<Version>, Answer> {
-    let what = "list its versions";
+    find(api, bucket, key).await.map_err(|failed| match failed {
+        Failed::Refused(refusal) => {
+            let right = "s3:ListBucketVersions (or set s3_all_versions = false)";
+            refusal.answer(WHAT, &bucket.place(api), right)
+        }
+        Failed::Unanswered(answer) => answer,
+    })
+}
+
+const WHAT: &str = "list its versions";
+
+/// The same, for who wants to know more of the refusal.
+pub(super) async fn find(api: &Api, bucket: &Bucket, key: &str) -> Result<Vec<Version>, Failed> {
     let mut versions = Vec::new();
     let mut next: Option<(String, String)> = None;
     loop {
@@ -95,14 +107,7 @@ pub(super) async fn list(api: &Api, bucket: &Bucket, key: &str) -> Result<Vec<Ve
                 query.push(("version-id-marker", version));
             }
         }
-        let page = match api.document(Ask::get(&bucket.name, &query), what).await {
-            Ok(page) => page,
-            Err(Failed::Refused(refusal)) => {
-                let right = "s3:ListBucketVersions (or set s3_all_versions = false)";
-                return Err(refusal.answer(what, &bucket.place(api), right));
-            }
-            Err(Failed::Unanswered(answer)) => return Err(answer),
-        };
+        let page = api.document(Ask::get(&bucket.name, &query), WHAT).await?;
         let mut strangers = 0;
         for entry in page.children().iter().filter(|entry| matches!(entry.name.as_str(), "Version" | "DeleteMarker")) {
             if entry.text("Key") != Some(key) {
@@ -123,7 +128,9 @@ pub(super) async fn list(api: &Api, bucket: &Bucket, key: &str) -> Result<Vec<Ve
             None => return Ok(versions),
             // Longer keys follow the one that they begin with ("ListObjectVersions": in the order of the keys).
             Some((marker, _)) if strangers > 0 && marker.as_str() > key => return Ok(versions),
-            Some(after) if after.0.is_empty() || next.as_ref() == Some(&after) => return Err(api.garbled(what)),
+            Some(after) if after.0.is_empty() || next.as_ref() == Some(&after) => {
+                return Err(Failed::Unanswered(api.garbled(WHAT)));
+            }
             Some(after) => next = Some(after),
         }
     }

@@ -158,13 +158,16 @@ fn what_a_bucket_does_not_tell_is_not_needed() {
         proxy.fault(error(Fault::on("GET", "?versioning"), status, code, ""));
         case.scrub("").is("deleted", "gone");
 
-        let (mut case, proxy) = behind(&cloud, "");
-        case.name = format!("GetBucketVersioning {status}, and there are versions");
-        cloud.call("s3.versioning", json!({"server": "moto", "bucket": case.bucket}));
-        cloud.call("s3.put", json!({"server": "moto", "key": case.image, "bucket": case.bucket}));
-        assert_eq!(case.left(), "2 versions");
-        proxy.fault(error(Fault::on("GET", "?versioning"), status, code, ""));
-        case.scrub("").is("deleted", "gone");
+        for server in SERVERS {
+            let mut case =
+                Case::versioned(&cloud, server, &format!("GetBucketVersioning {status}, and there are versions"));
+            cloud.call("s3.put", json!({"server": server, "key": case.image, "bucket": case.bucket}));
+            assert_eq!(case.left(), "2 versions");
+            let proxy = FaultProxy::before(&case.server_url());
+            case.url = Some(proxy.url());
+            proxy.fault(error(Fault::on("GET", "?versioning"), status, code, ""));
+            case.scrub("").is("deleted", "gone");
+        }
 
         let (case, proxy) = behind(&cloud, &format!("ListMultipartUploads {status}"));
         proxy.fault(error(Fault::on("GET", "?uploads"), status, code, ""));

@@ -2,13 +2,10 @@
 
 use super::*;
 
-/// Those that have versions.
-const VERSIONED: [&str; 2] = ["radosgw", "moto"];
-
 #[test]
 fn all_versions_and_markers_of_an_image_go_and_no_others() {
     let Some(cloud) = Cloud::shared() else { return };
-    for server in VERSIONED {
+    for server in SERVERS {
         let case = Case::versioned(&cloud, server, "versioned: two versions and a delete marker");
         let longer = format!("{}-longer", case.image);
         let place = |key: &str| json!({"server": server, "key": key, "bucket": case.bucket});
@@ -45,7 +42,7 @@ fn all_versions_and_markers_of_an_image_go_and_no_others() {
 #[test]
 fn a_version_under_a_lock_keeps_its_image_pending() {
     let Some(cloud) = Cloud::shared() else { return };
-    for server in VERSIONED {
+    for server in ["radosgw", "moto"] {
         let mut case = Case::empty(&cloud, server, "");
         case.bucket = format!("locked-{}", &new_id()[..13]);
         case.call("create_bucket", json!({"Bucket": case.bucket, "ObjectLockEnabledForBucket": true}));
