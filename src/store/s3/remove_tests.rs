@@ -68,7 +68,7 @@ async fn each_version_is_gone_only_by_its_own_word() {
     let (api, _) = breaking().await;
     let item = |version| Item { key: "k", version, tenures: &[] };
     let (one, two) = (item(Some("1")), item(Some("2")));
-    let read = |answer: &str, items: &[Item<'_>]| {
+    let gone = |answer: &str, items: &[Item<'_>]| {
         let result = Element::parse(format!("<DeleteResult>{answer}</DeleteResult>").as_bytes()).unwrap();
         let (bucket, no_batches, pulse) = (Bucket::default(), AtomicBool::new(false), Pulse::default());
         let removed =
@@ -78,7 +78,7 @@ async fn each_version_is_gone_only_by_its_own_word() {
     let deleted = |version: &str| format!("<Deleted><Key>k</Key>{version}</Deleted>");
     let error = |version: &str| format!("<Error><Key>k</Key>{version}<Code>AccessDenied</Code></Error>");
     let (first, second) = ("<VersionId>1</VersionId>", "<VersionId>2</VersionId>");
-    for (answer, gone) in [
+    for (answer, expected) in [
         (deleted(first) + &deleted(second), [true, true]),
         (deleted(second) + &error(first), [false, true]),
         (deleted(first), [true, false]),
@@ -90,8 +90,8 @@ async fn each_version_is_gone_only_by_its_own_word() {
         ("<Deleted><Key>other</Key></Deleted>".repeat(2), [false, false]),
         (String::new(), [false, false]),
     ] {
-        assert_eq!(read(&answer, &[one, two]), gone, "{answer}");
+        assert_eq!(gone(&answer, &[one, two]), expected, "{answer}");
     }
-    assert_eq!(read(&deleted("<DeleteMarker>true</DeleteMarker>"), &[item(None)]), [true]);
-    assert_eq!(read(&deleted(first), &[item(None)]), [true], "a version more than was asked for");
+    assert_eq!(gone(&deleted("<DeleteMarker>true</DeleteMarker>"), &[item(None)]), [true]);
+    assert_eq!(gone(&deleted(first), &[item(None)]), [true], "a version more than was asked for");
 }
