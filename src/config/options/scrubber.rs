@@ -65,6 +65,12 @@ pub(super) const OPTIONS: &[O] = &[
         "Objects of one RBD image removed at once. Not set means what Ceph's configuration says.",
     )
     .within(1, 1024),
+    O::flag(
+        "s3_all_versions",
+        "true",
+        "In an S3 bucket that keeps versions, delete all versions and delete markers of an image. false writes a delete \
+         marker, as Glance does: the image can no longer be read, and its data stays and takes space.",
+    ),
     O::int("database_deadline", "Seconds after which a statement to the database is given up.")
         .within(1, SECONDS_MAX)
         .or("60"),
