@@ -8,6 +8,7 @@
 //! `interpolate` (`$name`) → `types` → `reader`, which the parts of [`Config`] ask. The names and types of all
 //! options are in [`options`].
 
+mod cinder;
 mod database;
 mod error;
 mod ini;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use cinder::{CatalogInfo, CinderConfig, CinderUser};
 pub use database::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsConfig, TlsMode};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use ini::{Assignment, IniError, parse_ini};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::StoreId;
+use super::cinder::{self, CinderConfig};
 use super::error::{ConfigError, Place};
 use super::options;
 use super::rbd::{self, RbdConfig};
@@ -45,6 +46,8 @@ pub enum StoreKind {
     Http,
     /// `rbd`.
     Rbd(RbdConfig),
+    /// `cinder`.
+    Cinder(CinderConfig),
     /// A type that this version does not delete from; its locations are `no_store`.
     Unsupported(String),
 }
@@ -130,6 +133,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "file" => StoreKind::File(file(reader, options)),
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
+        "cinder" => StoreKind::Cinder(cinder::load(reader, options)),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
@@ -161,6 +165,26 @@ impl StoreOptions {
     /// A text that is set and not empty.
     pub(super) fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
         self.get(reader, name)?.0.into_text().filter(|text| !text.is_empty())
+    }
+
+    /// A boolean option; false after a fault.
+    pub(super) fn flag(&self, reader: &mut Reader, name: &str) -> bool {
+        self.get(reader, name).is_some_and(|(setting, _)| setting.value == Some(Value::Bool(true)))
+    }
+
+    /// A number of seconds.
+    pub(super) fn seconds(&self, reader: &mut Reader, name: &str) -> Option<Duration> {
+        match self.get(reader, name)?.0.value {
+            Some(Value::Int(seconds)) => u64::try_from(seconds).ok().map(Duration::from_secs),
+            _ => None,
+        }
+    }
+
+    /// Complains of a value, without showing it.
+    pub(super) fn refuse(&self, reader: &mut Reader, name: &str, reason: &str) {
+        let found = self.get(reader, name).map(|(setting, section)| (setting.place, section.to_owned()));
+        let (place, section) = found.unwrap_or((Place::Unset, self.section.clone()));
+        reader.report.error(ConfigError::of(place, &section, name, reason));
     }
 }
 

@@ -32,6 +32,10 @@ fn show(text: &str) -> String {
             let user = rbd.user.as_deref().unwrap_or("-");
             format!("{}=rbd({conf},{user},{},{:?})", store.id, rbd.pool, rbd.timeout)
         }
+        StoreKind::Cinder(cinder) => {
+            let (project, seconds) = (cinder.project().unwrap_or("-"), cinder.timeout.as_secs());
+            format!("{}=cinder({},{project},{seconds})", store.id, cinder.auth_url.as_deref().unwrap_or("-"))
+        }
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };

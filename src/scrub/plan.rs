@@ -149,6 +149,8 @@ impl From<LocationError> for Keep {
 pub struct Resolved {
     /// Index into [`Stores::all`].
     pub store: usize,
+    /// The image that it belongs to.
+    pub image: ImageId,
     /// The URI, decrypted.
     pub location: Location,
     /// What it means to its store.
@@ -274,7 +276,7 @@ pub fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep
     let location = location::open(row.value.expose(), &row.image_id.0, policy.keys).map_err(|e| (e.into(), None))?;
     let store = policy.stores.route(&location, row.meta_data.as_deref()).map_err(|answer| (answer.into(), None))?;
     let target = policy.stores.all()[store].locate(&location).map_err(|answer| (answer.into(), Some(store)))?;
-    Ok(Resolved { store, location, target })
+    Ok(Resolved { store, image: row.image_id.clone(), location, target })
 }
 
 /// What Python's `--restore` leaves: an image that is not deleted but has a deletion time.

@@ -5,6 +5,7 @@
 //! answering, per target: one target's trouble is not another's.
 //! To add a backend: one file with its `Store`, one line in [`open_store`], and its options in `config/stores.rs`.
 
+mod cinder;
 mod client;
 mod datadir;
 mod file;
@@ -204,6 +205,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
+        StoreKind::Cinder(options) => Arc::new(cinder::CinderStore::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }

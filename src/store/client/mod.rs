@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub(in crate::store) use order::Order;
-pub(in crate::store) use reply::Reply;
+pub(in crate::store) use reply::{Reply, shown};
 pub(in crate::store) use trouble::Trouble;
 
 use gate::Gate;
