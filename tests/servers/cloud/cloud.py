@@ -69,7 +69,7 @@ def main():
     parser.add_argument("servers", nargs="*", choices=[*SERVERS, []])
     parser.add_argument("--vcsim", metavar="PROGRAM")
     parser.add_argument("--forever", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     names = arguments.servers or SERVERS
     if "cinder" in names and "keystone" not in names:
         parser.error("Cinder needs Keystone")
