@@ -114,6 +114,7 @@ fn only_what_an_operator_can_mend_is_a_failure() {
         Reason::Restored,
         Reason::Changed,
         Reason::Limit,
+        Reason::Paused,
         Reason::Interrupted,
         Reason::Outcome(Outcome::InUse),
         Reason::Outcome(Outcome::Deleting),
