@@ -209,7 +209,7 @@ pub fn decide(row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) -> Deci
         if policy.stores.is_paused(store) {
             return Err((Keep::plain(Reason::Paused), Some(store)));
         }
-        locate(location, store, policy)
+        locate(row, location, store, policy)
     });
     match decided {
         Ok(resolved) => Decision::Delete(resolved),
@@ -293,7 +293,7 @@ pub(super) fn changed(status: &str) -> Keep {
 /// Why the location leads nowhere.
 pub fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
     let (location, store) = route(row, policy).map_err(|keep| (keep, None))?;
-    locate(location, store, policy)
+    locate(row, location, store, policy)
 }
 
 /// The URI and its store.
@@ -303,7 +303,12 @@ fn route(row: &LocationRow, policy: &Policy<'_>) -> Result<(Location, usize), Ke
     Ok((location, store))
 }
 
-fn locate(location: Location, store: usize, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
+fn locate(
+    row: &LocationRow,
+    location: Location,
+    store: usize,
+    policy: &Policy<'_>,
+) -> Result<Resolved, (Keep, Option<usize>)> {
     let target = policy.stores.all()[store].locate(&location).map_err(|answer| (answer.into(), Some(store)))?;
     Ok(Resolved { store, image: row.image_id.clone(), location, target })
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod cinder;
 mod claims;
 mod crash;
 mod daemon;
