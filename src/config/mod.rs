@@ -28,6 +28,7 @@ mod sources;
 mod stores;
 mod text;
 mod types;
+mod vsphere;
 
 use std::fmt;
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub use sharing::Sharing;
 pub use sources::{ConfigSource, Invocation};
 pub use stores::{FileConfig, StoreConfig, StoreKind, StoresConfig};
 pub use types::{Kind, Value};
+pub use vsphere::VsphereConfig;
 
 /// The key of `enabled_backends`, or the store type in single-store mode (`file`, `rbd`, …). Case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

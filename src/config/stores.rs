@@ -16,6 +16,7 @@ use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
+use super::vsphere::{self, VsphereConfig};
 
 /// Section that gives defaults to all stores in multi-store mode (glance_store 5.0).
 const SHARED: &str = "backend_defaults";
@@ -51,6 +52,8 @@ pub enum StoreKind {
     Rbd(RbdConfig),
     /// `cinder`.
     Cinder(CinderConfig),
+    /// `vmware`.
+    Vsphere(VsphereConfig),
     /// A type that this version does not delete from; its locations are `no_store`.
     Unsupported(String),
 }
@@ -142,6 +145,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
         "cinder" => StoreKind::Cinder(cinder::load(reader, options)),
+        "vmware" => StoreKind::Vsphere(vsphere::load(reader, options)),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };

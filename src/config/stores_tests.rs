@@ -36,6 +36,10 @@ fn show(text: &str) -> String {
             let (project, seconds) = (cinder.project().unwrap_or("-"), cinder.timeout.as_secs());
             format!("{}=cinder({},{project},{seconds})", store.id, cinder.auth_url.as_deref().unwrap_or("-"))
         }
+        StoreKind::Vsphere(vsphere) => {
+            let (dir, seconds) = (&vsphere.image_dir, vsphere.poll_interval.as_secs());
+            format!("{}=vmware({},{dir},{seconds})", store.id, vsphere.host.as_deref().unwrap_or("-"))
+        }
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };

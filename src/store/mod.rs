@@ -15,6 +15,7 @@ mod outcome;
 mod rbd;
 mod routing;
 mod unsupported;
+mod vsphere;
 
 use std::sync::Arc;
 
@@ -207,6 +208,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
         StoreKind::Cinder(options) => Arc::new(cinder::CinderStore::open(id, options, config)),
+        StoreKind::Vsphere(options) => Arc::new(vsphere::VsphereStore::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }
