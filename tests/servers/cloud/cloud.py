@@ -23,7 +23,11 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from daemons import Daemons, free_port, write
+# Nothing is left in the tree, by the servers either.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+from daemons import Daemons, free_port, write  # noqa: E402
 
 SERVERS = ("keystone", "swift", "moto", "radosgw", "cinder", "vcsim")
 

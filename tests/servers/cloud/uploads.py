@@ -14,6 +14,7 @@ import traceback
 import warnings
 
 warnings.simplefilter("ignore")
+sys.dont_write_bytecode = True  # nothing is left in the tree
 
 
 class Modules:
