@@ -3,6 +3,8 @@
 //! What a case saw is added to the file that `SCRUBBER_TEST_CASES` names, for `tests/all` to print.
 
 mod access;
+mod faults;
+mod many;
 mod plain;
 mod states;
 

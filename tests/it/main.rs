@@ -20,3 +20,4 @@ mod retries;
 mod scrub_once;
 mod soak;
 mod support;
+mod vsphere;

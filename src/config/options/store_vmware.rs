@@ -4,7 +4,7 @@ use super::super::types::Kind;
 use super::{OptionSpec as O, alias};
 
 pub(super) const VMWARE: &[O] = &[
-    O::new("vmware_server_host", Kind::Host, "Address of the vCenter or ESXi server."),
+    O::text("vmware_server_host", "Name or address of the vCenter or ESXi server; a port may follow."),
     O::text("vmware_server_username", "The user on that server."),
     O::text("vmware_server_password", "The password of that user.").secret(),
     O::int("vmware_api_retry_count", "How often a call to the server is repeated.").from(1).or("10"),

@@ -25,10 +25,16 @@ pub(super) fn of_fault(fault: &Fault, what: &str) -> Answer {
             (Outcome::InUse, "; a virtual machine, or another host, has it open")
         }
         "InvalidDatastore" | "InvalidDatastorePath" => (Outcome::Failed, "; is dsName in its URI right?"),
-        "CannotAccessFile" | "InaccessibleDatastore" | "InvalidDatastoreState" | "HostCommunication"
-        | "HostNotConnected" | "HostNotReachable" | "NoHost" | "NoDiskSpace" | "TaskInProgress" | "Timedout" => {
-            (Outcome::Unavailable, "")
-        }
+        "CannotAccessFile"
+        | "InaccessibleDatastore"
+        | "InvalidDatastoreState"
+        | "HostCommunication"
+        | "HostNotConnected"
+        | "HostNotReachable"
+        | "NoHost"
+        | "NoDiskSpace"
+        | "TaskInProgress"
+        | "Timedout" => (Outcome::Unavailable, ""),
         _ => (Outcome::Failed, ""),
     };
     let message = if fault.message.is_empty() { String::new() } else { format!(": {}", shown(&fault.message)) };

@@ -227,8 +227,7 @@ fn session(id: &StoreId, server: &str, options: &VsphereConfig, deadline: Durati
     // A host that brings a path or a user of its own is none.
     let url = url.filter(|url| url.path() == "/sdk" && url.username().is_empty() && url.query().is_none());
     let url = url.ok_or_else(|| failed("vmware_server_host must be a name or an address".to_owned()))?;
-    let trust =
-        Trust { ca_file: options.ca_file.clone(), insecure: options.insecure, ca_option: "vmware_ca_file" };
+    let trust = Trust { ca_file: options.ca_file.clone(), insecure: options.insecure, ca_option: "vmware_ca_file" };
     Ok(Session::new(Client::new(trust, deadline), url, user.clone(), password.clone()))
 }
 

@@ -162,19 +162,19 @@ pub(super) fn reference(answer: &Element) -> Option<Reference> {
 pub(super) fn task(answer: &Element) -> Option<Result<Task, Fault>> {
     let object = answer.at(&["returnval", "objects"])?;
     if let Some(fault) = object.at(&["missingSet", "fault"]) {
-        return Some(Err(self::fault(fault)));
+        return Some(Err(of_localized(fault)));
     }
     let info = object.at(&["propSet", "val"])?;
     Some(Ok(match info.child("state")?.words() {
         "success" => Task::Done,
-        "error" => Task::Failed(self::fault(info.child("error")?)),
+        "error" => Task::Failed(of_localized(info.child("error")?)),
         "queued" | "running" => Task::Running,
         _ => return None,
     }))
 }
 
 /// A `LocalizedMethodFault`.
-fn fault(element: &Element) -> Fault {
+fn of_localized(element: &Element) -> Fault {
     let message = element.child("localizedMessage").map(|text| text.words().to_owned()).unwrap_or_default();
     let name = element.child("fault").and_then(|fault| fault.kind.clone()).unwrap_or_else(|| "a fault".to_owned());
     Fault { name, message }

@@ -21,24 +21,22 @@ pub(super) struct Element {
 impl Element {
     /// The root of a document; `None` where it is none.
     pub(super) fn parse(document: &[u8]) -> Option<Self> {
-        let mut reader = Reader::from_reader(document);
+        let mut reader = Reader::from_str(std::str::from_utf8(document).ok()?);
         let mut open = vec![Self::default()];
-        let mut buffer = Vec::new();
         loop {
-            buffer.clear();
-            match reader.read_event_into(&mut buffer).ok()? {
-                Event::Start(start) if open.len() < DEEPEST => open.push(Self::of(&start)?),
+            match reader.read_event().ok()? {
+                Event::Start(start) if open.len() < DEEPEST => open.push(Self::of(&start)),
                 Event::Start(_) => return None,
-                Event::Empty(start) => open.last_mut()?.children.push(Self::of(&start)?),
+                Event::Empty(start) => open.last_mut()?.children.push(Self::of(&start)),
                 Event::End(_) => {
                     let done = open.pop()?;
                     open.last_mut()?.children.push(done);
                 }
-                Event::Text(text) => open.last_mut()?.text.push_str(&text.decode().ok()?),
-                Event::CData(text) => open.last_mut()?.text.push_str(&text.decode().ok()?),
+                Event::Text(text) => open.last_mut()?.text.push_str(&text),
+                Event::CData(text) => open.last_mut()?.text.push_str(&text),
                 Event::GeneralRef(name) => {
-                    let name = name.decode().ok()?.into_owned();
-                    let resolved = quick_xml::escape::unescape(&format!("&{name};")).ok()?.into_owned();
+                    let reference = format!("&{};", &*name);
+                    let resolved = quick_xml::escape::unescape(&reference).ok()?;
                     open.last_mut()?.text.push_str(&resolved);
                 }
                 Event::Eof => break,
@@ -49,13 +47,11 @@ impl Element {
         document.children.pop().filter(|_| document.children.is_empty())
     }
 
-    fn of(start: &BytesStart<'_>) -> Option<Self> {
-        let name = String::from_utf8(start.local_name().as_ref().to_vec()).ok()?;
+    fn of(start: &BytesStart<'_>) -> Self {
         let attributes = start.attributes().filter_map(Result::ok);
-        let kind = attributes.filter(|attribute| attribute.key.local_name().as_ref() == b"type").last();
-        let kind = kind.and_then(|attribute| String::from_utf8(attribute.value.into_owned()).ok());
-        let kind = kind.map(|kind| kind.rsplit(':').next().unwrap_or_default().to_owned());
-        Some(Self { name, kind, ..Self::default() })
+        let kind = attributes.filter(|attribute| attribute.key.local_name().as_ref() == "type").last();
+        let kind = kind.map(|attribute| attribute.value.rsplit(':').next().unwrap_or_default().to_owned());
+        Self { name: start.local_name().as_ref().to_owned(), kind, ..Self::default() }
     }
 
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
