@@ -90,3 +90,25 @@ fn because(words: &str, detail: Option<String>) -> String {
 fn untold(row: &LocationRow, store: Option<StoreId>, keep: Keep) -> Refusal {
     Refusal::Untold { location: row.id, store, reason: keep.reason, detail: keep.detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{ImageId, LocationId, StoredValue};
+
+    #[test]
+    fn what_a_store_is_deleting_does_not_come_back() {
+        let row = LocationRow {
+            id: LocationId(7),
+            image_id: ImageId("image".to_owned()),
+            value: StoredValue::new("cinder://volume".to_owned()),
+            meta_data: None,
+            status: "pending_delete".to_owned(),
+            deleted_at: None,
+            image: None,
+        };
+        let probed = Probed { stored: Some(1), ..Answer::because(Outcome::Deleting, "since noon").into() };
+        let refusal = judge(&row, Some(StoreId("volumes".to_owned())), probed, Some(1)).unwrap_err();
+        assert_eq!(refusal.to_string(), "the data of location 7 in store volumes is being deleted: since noon");
+    }
+}

@@ -148,7 +148,7 @@ impl<'a> Lanes<'a> {
     ) -> Result<(), CatalogError> {
         self.look_at_going(lane, queue, tempo.full_batch, settled).await?;
         if queue.waiting.is_empty()
-            && queue.going.len() < tempo.look_ahead
+            && queue.going.len() < tempo.most_going
             && let Some(portion) = queue.next_portion()
         {
             let ours = match self.holder.is_needed() {

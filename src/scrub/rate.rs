@@ -55,6 +55,8 @@ pub(super) struct Tempo<'a> {
     pub full_batch: usize,
     /// Locations whose rows are read at once.
     pub look_ahead: usize,
+    /// Locations that the store may be at, beyond the calls to it, before more are begun.
+    pub most_going: usize,
 }
 
 impl<'a> Tempo<'a> {
@@ -62,10 +64,11 @@ impl<'a> Tempo<'a> {
     pub(super) fn of(stores: &'a Stores, lane: usize, memory: &'a Memory, look_lasts: Duration) -> Self {
         let (rate, Pace { workers, batch }) = (stores.rate(lane), stores.pace(lane));
         let within = |time| rate.map_or(usize::MAX, |rate| rate.in_time(time));
-        let look_ahead = workers.saturating_mul(batch).saturating_mul(4).clamp(1, PAGE).min(within(look_lasts));
+        let most_going = workers.saturating_mul(batch).saturating_mul(4).clamp(1, PAGE);
+        let look_ahead = most_going.min(within(look_lasts));
         let cut = batch.min(within(Duration::from_secs(1)));
         let store = stores.all()[lane].id();
-        Self { memory, store, rate, workers: workers.max(1), batch: cut, full_batch: batch, look_ahead }
+        Self { memory, store, rate, workers: workers.max(1), batch: cut, full_batch: batch, look_ahead, most_going }
     }
 
     /// When a call may begin that costs something. `None`: at any time.

@@ -60,6 +60,28 @@ fn what_went_in_one_call_comes_back_in_one_call() {
     assert_eq!(lines.lines().count(), 6);
 }
 
+/// One worker and one location a call: four may wait, and four more may have been read by then.
+#[test]
+fn a_store_is_not_given_everything_at_once() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[("a", 24)]);
+    let (most, under_way) = (Arc::new(AtomicUsize::new(0)), Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&most);
+    let store = Fake::new("a", move |uri| {
+        let mut under_way = under_way.lock().unwrap();
+        if under_way.remove(uri) {
+            return Answer::plain(Outcome::Deleted);
+        }
+        under_way.insert(uri.to_owned());
+        seen.fetch_max(under_way.len(), Ordering::SeqCst);
+        Answer::plain(Outcome::Deleting)
+    });
+    let store = Arc::new(Fake { pace: Pace { workers: 1, batch: 1 }, ..store });
+    let report = cycle(&site, vec![store], None, &CancellationToken::new());
+    expect(&report, &[("a deleted", 24)]);
+    assert!((4..=8).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+}
+
 #[test]
 fn a_store_may_say_in_the_end_that_it_failed() {
     for last in [Outcome::Failed, Outcome::Unavailable, Outcome::InUse] {

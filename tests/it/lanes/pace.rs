@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
+use chrono::Utc;
 use glance_scrubber::config::{PaceConfig, Rate};
-use glance_scrubber::scrub::{Audit, Clock, Memory, Policy, Prober, Verdict, horizon, survey};
+use glance_scrubber::observe::audit_log::AuditLog;
+use glance_scrubber::observe::status::Status;
+use glance_scrubber::scrub::{Audit, Clock, Memory, Policy, Prober, Several, Verdict, horizon, survey};
 
+use super::sharing::One;
 use super::*;
 use crate::support::eventually;
 
@@ -105,25 +109,31 @@ fn a_lane_that_waits_for_its_rate_shows_life_and_can_be_stopped() {
     assert_eq!((report.finished().locations, store.calls.load(Ordering::SeqCst)), (0, 1));
 }
 
-/// With claims, nobody else could have them meanwhile.
+/// Nobody else could have them meanwhile.
 #[test]
-fn no_more_rows_are_read_than_go_while_they_are_fresh() {
-    let site = Site::new(Engine::Sqlite);
-    fill(&site, &[("a", 3)]);
-    let site = Arc::new(site);
-    let other = Arc::clone(&site);
-    // Restored between the first call and the second: were the rows read at once, the second look would be old.
+fn no_more_is_claimed_than_goes_while_a_look_is_fresh() {
+    let site = Arc::new(Site::new(Engine::Sqlite));
+    fill(&site, &[("a", 60)]);
+    let (counting, most) = (Arc::clone(&site), Arc::new(AtomicUsize::new(0)));
+    let (seen, stop) = (Arc::clone(&most), CancellationToken::new());
+    let (stopper, calls) = (stop.clone(), AtomicUsize::new(0));
     let store = Arc::new(Fake {
         pace: Pace { workers: 4, batch: 4 },
         ..Fake::new("a", move |_| {
-            other.database.execute("UPDATE image_locations SET status = 'active' WHERE image_id <> 'a0'");
+            let held = counting.database.rows("SELECT count(*) FROM scrubber_locations WHERE owner IS NOT NULL");
+            seen.fetch_max(held[0][0].as_ref().unwrap().parse().unwrap(), Ordering::SeqCst);
+            if calls.fetch_add(1, Ordering::SeqCst) == 2 {
+                stopper.cancel();
+            }
             Answer::plain(Outcome::Deleted)
         })
     });
-    let (runtime, scrubber) = scrubber(&site, paced(&[&store], &[rate(1_000)]), None, Duration::from_secs(1));
-    let report = run(&runtime, &scrubber, &(), &CancellationToken::new());
-    expect(&report, &[("a deleted", 1), ("a changed", 2)]);
-    assert_eq!(store.calls.load(Ordering::SeqCst), 1);
+    let mut one = One::new(&site, &store, Duration::from_secs(60), Duration::from_secs(10));
+    one.scrubber.stores = paced(&[&store], &[rate(2_000)]);
+    one.scrubber.settings.look_lasts = Duration::from_secs(2);
+    one.cycle(&stop);
+    // Those before it may wait to be recorded.
+    assert!((1..=8).contains(&most.load(Ordering::SeqCst)), "{most:?}");
 }
 
 /// `a<n>` lies in store a, which is paused; `both` in a and in b; `b<n>` in b.
@@ -140,9 +150,22 @@ fn half_paused() -> (Site, Arc<Fake>, Arc<Fake>) {
 fn a_store_that_is_paused_is_not_spoken_to_and_the_others_go_on() {
     let (site, a, b) = half_paused();
     let (runtime, scrubber) = scrubber(&site, paced(&[&a, &b], &[PAUSED]), None, FRESH);
-    let report = run(&runtime, &scrubber, &(), &CancellationToken::new());
+    let status = Status::with_metrics(Box::new(SystemClock)).unwrap();
+    status.config_loaded(Utc::now(), &[a.id.clone(), b.id.clone()]);
+    let log = AuditLog::open(&site.directory.path().join("audit.log")).unwrap();
+    let report = run(&runtime, &scrubber, &Several(&[&status, &log]), &CancellationToken::new());
+    status.cycle_ended(&report);
     expect(&report, &[("a paused", 3), ("b deleted", 2)]);
     assert!(!report.needs_attention(), "{report}");
+    let metric = "\nglance_scrubber_kept_locations{store=\"a\",reason=\"paused\"} 3\n";
+    assert!(status.metrics().unwrap().contains(metric));
+    assert!(status.to_json()["results"].to_string().contains("\"paused\""), "{}", status.to_json());
+    let lines = std::fs::read_to_string(site.directory.path().join("audit.log")).unwrap();
+    assert_eq!(
+        lines.matches("\"deleted\"").count(),
+        lines.lines().count(),
+        "nothing became of what is paused: {lines}"
+    );
     assert_eq!((a.calls.load(Ordering::SeqCst), a.prepared.load(Ordering::SeqCst)), (0, 0));
     assert_eq!(b.prepared.load(Ordering::SeqCst), 1);
     let (image, mut locations) = states(&site.database, "a0");
@@ -208,7 +231,9 @@ fn a_dry_run_tells_what_is_paused_and_speaks_to_nobody_for_it() {
 fn a_pause_is_seen_in_each_view() {
     let site = Site::new(Engine::Sqlite);
     Image::active("living", &[&site.file("living")]).insert(&site.database);
-    Image::pending("held", HOUR * 2, &[&site.file("held")]).insert(&site.database);
+    let mut held = Image::pending("held", HOUR * 2, &[&site.file("held")]);
+    held.size = 4;
+    held.insert(&site.database);
     let config = site.config("[scrubber]\npause = true\n");
     let run = |arguments: &[&str], code| site.run_with(&config, arguments).expect_code(code).stdout;
     let words = |line: &str| line.split(['|', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");

@@ -24,7 +24,7 @@ const COUNT: &str = "SELECT count(*) FROM scrubber_locations";
 /// One scrubber's process, as far as a test needs it.
 pub struct One {
     runtime: Runtime,
-    scrubber: Scrubber,
+    pub scrubber: Scrubber,
 }
 
 impl One {
