@@ -97,13 +97,12 @@ impl From<Trouble> for Answer {
 fn distrust(error: &reqwest::Error) -> Option<String> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
-        // rustls's error is inside of an io::Error, which does not name it as its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let inner = inner.and_then(|error| error.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(why)) = inner.or_else(|| error.downcast_ref()) {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(harmless(&why.to_string()).into_owned());
         }
-        next = error.source();
+        // An io::Error does not name what is inside of it as its source, and there may be another one in it.
+        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = inside.map(|inside| inside as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }
