@@ -8,7 +8,8 @@ cloud_pid=
 
 launch_cloud() {
   as=()
-  launch "$logs/cloud-servers.log" "$cloud_venv/bin/python" tests/servers/cloud/cloud.py "$run/cloud" --vcsim "$vcsim" --forever
+  launch "$logs/cloud-servers.log" "$cloud_venv/bin/python" tests/servers/cloud/cloud.py "$run/cloud" \
+    --vcsim "$vcsim" --forever
   cloud_pid=$!
   export SCRUBBER_TEST_CLOUD=$run/cloud/cloud.json
 }
