@@ -184,7 +184,11 @@ fn is_forgotten(answer: &Result<Element, Fault>) -> bool {
 /// `vmware_soap_session=…`, as it has to be sent back.
 fn cookie(reply: &Reply) -> Option<SecretString> {
     let cookies = reply.headers.get_all(SET_COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.map(|cookie| cookie.split(';').next().unwrap_or_default().trim());
+    let mut pairs = cookies.map(|cookie| cookie.split(';').next().unwrap_or_default().trim());
     let ours = |pair: &&str| pair.strip_prefix(COOKIE_NAME).is_some_and(|rest| rest.starts_with('='));
-    pairs.filter(ours).last().map(SecretString::from)
+    pairs.rfind(ours).map(SecretString::from)
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
