@@ -212,7 +212,10 @@ proptest! {
         let fault = if broken { "[DEFAULT]\ndaemon = maybe\nlog_file = $metadata_encryption_key\n" } else { "" };
         let shown = match load_text(&format!("{text}\n{fault}")) {
             // The operator asked for the key to be in a file name then, and gets it there.
-            Ok(config) => format!("{:?}{:?}{:?}", config.database, config.encryption_keys, config.warnings),
+            Ok(config) => {
+                let Config { database, encryption_keys, stores, warnings, .. } = config;
+                format!("{database:?}{encryption_keys:?}{stores:?}{warnings:?}")
+            },
             Err(errors) => errors,
         };
         prop_assert!(!shown.contains(core(&secret)), "{shown}");
@@ -257,6 +260,10 @@ const LINES: &[&str] = &[
     "[SECRET\nSECRET=1",
     "[scrubber]\nSECRET = SECRET",
     "connection = SECRET",
+    "[glance_store]\nstores = cinder\ncinder_store_user_name = u\ncinder_store_project_name = p\ncinder_store_password = SECRET",
+    "[glance_store]\nstores = cinder\ncinder_store_application_credential_id = i\n\
+     cinder_store_application_credential_secret = SECRET",
+    "[glance_store]\nstores = vmware\nvmware_server_username = u\nvmware_server_password = SECRET",
 ];
 
 const OPTIONS: &[(&str, &str)] = &[

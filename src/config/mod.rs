@@ -8,6 +8,7 @@
 //! `interpolate` (`$name`) → `types` → `reader`, which the parts of [`Config`] ask. The names and types of all
 //! options are in [`options`].
 
+mod cinder;
 mod database;
 mod error;
 mod ini;
@@ -28,12 +29,14 @@ mod sources;
 mod stores;
 mod text;
 mod types;
+mod vsphere;
 
 use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use cinder::{CatalogInfo, CinderConfig, CinderUser};
 pub use database::{DatabaseConfig, DatabaseUrl, ServerUrl, TlsConfig, TlsMode};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use ini::{Assignment, IniError, parse_ini};
@@ -49,6 +52,7 @@ pub use sharing::Sharing;
 pub use sources::{ConfigSource, Invocation};
 pub use stores::{FileConfig, StoreConfig, StoreKind, StoresConfig};
 pub use types::{Kind, Value};
+pub use vsphere::VsphereConfig;
 
 /// The key of `enabled_backends`, or the store type in single-store mode (`file`, `rbd`, …). Case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

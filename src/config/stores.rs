@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::StoreId;
+use super::cinder::{self, CinderConfig};
 use super::error::{ConfigError, Place};
 use super::options;
 use super::pace::{self, PaceConfig};
@@ -16,6 +17,7 @@ use super::reader::{Reader, Setting};
 use super::s3::{self, S3Config};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
+use super::vsphere::{self, VsphereConfig};
 
 /// Section that gives defaults to all stores in multi-store mode (glance_store 5.0).
 const SHARED: &str = "backend_defaults";
@@ -51,6 +53,10 @@ pub enum StoreKind {
     Rbd(RbdConfig),
     /// `s3`.
     S3(S3Config),
+    /// `cinder`.
+    Cinder(CinderConfig),
+    /// `vmware`.
+    Vsphere(VsphereConfig),
     /// A type that this version does not delete from; its locations are `no_store`.
     Unsupported(String),
 }
@@ -142,6 +148,8 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
         "s3" => StoreKind::S3(s3::load(reader, options, id)),
+        "cinder" => StoreKind::Cinder(cinder::load(reader, options)),
+        "vmware" => StoreKind::Vsphere(vsphere::load(reader, options)),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
@@ -173,6 +181,26 @@ impl StoreOptions {
     /// A text that is set and not empty.
     pub(super) fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
         self.get(reader, name)?.0.into_text().filter(|text| !text.is_empty())
+    }
+
+    /// A boolean option; false after a fault.
+    pub(super) fn flag(&self, reader: &mut Reader, name: &str) -> bool {
+        self.get(reader, name).is_some_and(|(setting, _)| setting.value == Some(Value::Bool(true)))
+    }
+
+    /// A number of seconds.
+    pub(super) fn seconds(&self, reader: &mut Reader, name: &str) -> Option<Duration> {
+        match self.get(reader, name)?.0.value {
+            Some(Value::Int(seconds)) => u64::try_from(seconds).ok().map(Duration::from_secs),
+            _ => None,
+        }
+    }
+
+    /// Complains of a value, without showing it.
+    pub(super) fn refuse(&self, reader: &mut Reader, name: &str, reason: &str) {
+        let found = self.get(reader, name).map(|(setting, section)| (setting.place, section.to_owned()));
+        let (place, section) = found.unwrap_or((Place::Unset, self.section.clone()));
+        reader.report.error(ConfigError::of(place, &section, name, reason));
     }
 }
 

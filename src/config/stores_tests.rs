@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::CinderUser;
 use super::super::error::Report;
 use super::super::ini;
 use super::super::raw::{ParsedFile, RawValues};
@@ -33,6 +34,14 @@ fn show(text: &str) -> String {
             format!("{}=rbd({conf},{user},{},{:?})", store.id, rbd.pool, rbd.timeout)
         }
         StoreKind::S3(s3) => format!("{}=s3({},{:?})", store.id, s3.host.as_deref().unwrap_or("-"), s3.addressing),
+        StoreKind::Cinder(cinder) => {
+            let (project, seconds) = (cinder.project().unwrap_or("-"), cinder.timeout.as_secs());
+            format!("{}=cinder({},{project},{seconds})", store.id, cinder.auth_url.as_deref().unwrap_or("-"))
+        }
+        StoreKind::Vsphere(vsphere) => {
+            let (dir, seconds) = (&vsphere.image_dir, vsphere.poll_interval.as_secs());
+            format!("{}=vmware({},{dir},{seconds})", store.id, vsphere.host.as_deref().unwrap_or("-"))
+        }
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };
@@ -185,4 +194,96 @@ fn options_that_deleting_does_not_need_may_be_wrong() {
 fn an_interpolated_directory() {
     let text = "[DEFAULT]\nenabled_backends = a:file\nlog_dir = /base\n[a]\nfilesystem_store_datadir = $log_dir/a\n";
     assert_eq!(show(text), "multi a=file(/base/a)0");
+}
+
+fn cinder(lines: &str) -> CinderConfig {
+    let (config, report) = read(&format!("[glance_store]\nstores = cinder\n{lines}"));
+    report.finish().unwrap_or_else(|errors| panic!("{lines}: {errors}"));
+    match config.stores.into_iter().next().unwrap().kind {
+        StoreKind::Cinder(cinder) => cinder,
+        other => panic!("{other:?}"),
+    }
+}
+
+const USER: &str = "cinder_store_auth_address = http://k:5000\ncinder_store_user_name = u\n\
+                    cinder_store_password = p\ncinder_store_project_name = service\n";
+const APPLICATION: &str =
+    "cinder_store_application_credential_id = i\ncinder_store_application_credential_secret = s\n";
+
+#[test]
+fn a_cinder_store_has_credentials_where_none_is_missing() {
+    let who = |lines: &str| match cinder(lines).user {
+        None => "nobody".to_owned(),
+        Some(CinderUser::Application { id, .. }) => id,
+        Some(CinderUser::Password { user, user_domain, project, project_domain, .. }) => {
+            format!("{user}@{user_domain} {project}@{project_domain}")
+        }
+    };
+    assert_eq!(who(USER), "u@Default service@Default");
+    assert_eq!(
+        who(&format!("{USER}cinder_store_user_domain_name = d\ncinder_store_project_domain_name = e\n")),
+        "u@d service@e"
+    );
+    assert_eq!(who(APPLICATION), "i");
+    assert_eq!(who(&format!("{USER}{APPLICATION}")), "i", "as in glance_store");
+    for lacking in ["user_name = u", "password = p", "project_name = service"] {
+        assert_eq!(who(&USER.replace(&format!("cinder_store_{lacking}"), "")), "nobody", "{lacking}");
+    }
+    assert_eq!(who(&APPLICATION.replace("secret = s", "secret =")), "nobody");
+}
+
+#[test]
+fn what_is_in_cinders_catalog_counts_where_somebody_said_so() {
+    let catalog = |line: &str| {
+        cinder(&format!("cinder_catalog_info = {line}\n"))
+            .catalog
+            .map(|info| format!("{} {}", info.service, info.interface))
+    };
+    assert_eq!(cinder("").catalog, None, "the default");
+    assert_eq!(catalog(""), None);
+    assert_eq!(catalog("volumev3:cinderv3:internalURL").as_deref(), Some("volumev3 internalURL"));
+    assert_eq!(catalog("volumev2::publicURL").as_deref(), Some("volumev3 publicURL"), "which no Cinder has any more");
+    assert_eq!(catalog("block-storage::adminURL").as_deref(), Some("block-storage adminURL"));
+    for line in ["volumev3", "a:b:c:d", "volumev3::somewhere"] {
+        let text = format!("[glance_store]\nstores = cinder\ncinder_catalog_info = {line}\n");
+        assert!(errors(&text).contains("cinder_catalog_info: must"), "{line}");
+    }
+}
+
+#[test]
+fn stores_of_one_cinder_are_told_from_others() {
+    let one = cinder(USER);
+    assert!(one.is_same_place(&cinder(&format!("{USER}cinder_volume_type = fast\n"))));
+    for other in [
+        USER.replace("= service", "= other"),
+        USER.replace("http://k", "http://l"),
+        format!("{USER}cinder_os_region_name = r\n"),
+        format!("{USER}cinder_endpoint_template = http://c\n"),
+        format!("{USER}{APPLICATION}"),
+    ] {
+        assert!(!one.is_same_place(&cinder(&other)), "{other}");
+    }
+}
+
+#[test]
+fn a_vmware_store_knows_its_directory_and_its_datastores() {
+    let vsphere = |lines: &str| {
+        let (config, report) = read(&format!("[glance_store]\nstores = vmware\n{lines}"));
+        report.finish().unwrap();
+        match config.stores.into_iter().next().unwrap().kind {
+            StoreKind::Vsphere(vsphere) => vsphere,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (line, dir) in [("", "openstack_glance"), ("/", "openstack_glance"), ("/a/b/", "a/b"), ("c", "c")] {
+        let line = if line.is_empty() { String::new() } else { format!("vmware_store_image_dir = {line}\n") };
+        assert_eq!(vsphere(&line).image_dir, dir, "{line}");
+    }
+    let lines = "vmware_datastores = dc1:ds1:100\nvmware_datastores = /f/dc2:ds 2\nvmware_datastores = broken\n";
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(vsphere(lines).datastores, [pair("dc1", "ds1"), pair("/f/dc2", "ds 2")]);
+    let insecure = "vmware_insecure = true\n";
+    assert!(vsphere(insecure).insecure);
+    assert!(!vsphere(&format!("{insecure}vmware_ca_file = /ca\n")).insecure, "the file wins");
+    assert!(vsphere("vmware_server_username = u\n").user.is_none());
 }

@@ -143,6 +143,7 @@ impl Approval {
             return Err(Keep { reason: Reason::Outcome(Outcome::Shared), detail: Some(detail.to_owned()) });
         }
         Ok(Approved {
+            image: resolved.image,
             location: resolved.location,
             target: resolved.target,
             pulse: Pulse::default(),
@@ -193,6 +194,7 @@ impl Reclaimable {
 /// One location that a store may delete, made from a row that was looked at afresh.
 #[derive(Debug)]
 pub struct Approved {
+    image: ImageId,
     location: Location,
     target: Target,
     pulse: Pulse,
@@ -200,6 +202,11 @@ pub struct Approved {
 }
 
 impl Approved {
+    /// The image that it belongs to, as the row has it.
+    pub fn image(&self) -> &ImageId {
+        &self.image
+    }
+
     /// The decrypted location.
     pub fn location(&self) -> &Location {
         &self.location

@@ -7,7 +7,8 @@
 //! is left alone until the next cycle, and gets a single call first in a later one; what lies elsewhere in the same store
 //! goes on. Fails only by the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ impl<'a> Lanes<'a> {
         let turn = |container: &str| self.memory.turn(store.id(), container, self.clock.now());
         let mut queue = Queue::new(ids, tempo.look_ahead);
         let mut working = FuturesUnordered::new();
+        // Calls that ended while the lane was waiting for something else.
+        let mut ended = VecDeque::new();
         let mut failure = None;
         loop {
             let goes_on = failure.is_none() && !self.stop.is_cancelled() && !settled.is_closed();
@@ -101,7 +104,8 @@ impl<'a> Lanes<'a> {
                 // A portion may be a single call, and each worker shall have one.
                 loop {
                     // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
-                    failure = self.refill(lane, &mut queue, &tempo, &settled).await.err();
+                    let refill = self.refill(lane, &mut queue, &tempo, &settled);
+                    failure = beside(&mut working, &mut ended, refill).await.err();
                     let now = Instant::now();
                     let may_begin = tempo.next().is_none_or(|next| next <= now);
                     let is_free = failure.is_none() && working.len() < tempo.workers && !self.stop.is_cancelled();
@@ -113,10 +117,12 @@ impl<'a> Lanes<'a> {
                 let next = tempo.next().filter(|next| *next > now && working.len() < tempo.workers);
                 wake = queue.wakes_at(next);
             } else {
-                self.leave_going(lane, &mut queue, &settled).await;
+                beside(&mut working, &mut ended, self.leave_going(lane, &mut queue, &settled)).await;
             }
             self.observer.lane(store.id(), queue.len(), working.len());
             let answered = tokio::select! {
+                biased;
+                answered = async { ended.pop_front() }, if !ended.is_empty() => answered,
                 answered = working.next(), if !working.is_empty() => answered,
                 () = self.wait(wake, &settled), if wake.is_some() => continue,
                 else => None,
@@ -125,7 +131,8 @@ impl<'a> Lanes<'a> {
                 Some(Ok((call, answers))) => {
                     let heard = Heard::of(answers.iter().map(|answer| Some(answer.outcome)));
                     self.memory.heard(store.id(), &call.container, heard, call.probe, self.clock.now());
-                    self.hand_on(lane, call.in_hand, answers, &mut queue.going, &settled).await;
+                    let hand_on = self.hand_on(lane, call.in_hand, answers, &mut queue.going, &settled);
+                    beside(&mut working, &mut ended, hand_on).await;
                 }
                 Some(Err(error)) => failure = Some(error),
                 // Nothing is under way, so nothing can be waited for either.
@@ -297,5 +304,22 @@ impl InHand {
     pub(super) fn settled(self, lane: usize, end: End) -> Settled {
         let Self { which, bytes, due_at, waited } = self;
         Settled { which, lane, bytes, due_at, end, unanswered: waited.is_some() }
+    }
+}
+
+/// Waits for something while the calls in hand go on. One of them may have what is waited for: a connection to the database
+/// that it was given and that it would never use, were it left alone.
+async fn beside<C: Future, T>(
+    working: &mut FuturesUnordered<C>,
+    ended: &mut VecDeque<C::Output>,
+    something: impl Future<Output = T>,
+) -> T {
+    let mut something = pin!(something);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut something => return done,
+            Some(call) = working.next(), if !working.is_empty() => ended.push_back(call),
+        }
     }
 }

@@ -153,6 +153,8 @@ impl From<LocationError> for Keep {
 pub struct Resolved {
     /// Index into [`Stores::all`].
     pub store: usize,
+    /// The image that it belongs to.
+    pub image: ImageId,
     /// The URI, decrypted.
     pub location: Location,
     /// What it means to its store.
@@ -207,7 +209,7 @@ pub fn decide(row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) -> Deci
         if policy.stores.is_paused(store) {
             return Err((Keep::plain(Reason::Paused), Some(store)));
         }
-        locate(location, store, policy)
+        locate(row, location, store, policy)
     });
     match decided {
         Ok(resolved) => Decision::Delete(resolved),
@@ -291,7 +293,7 @@ pub(super) fn changed(status: &str) -> Keep {
 /// Why the location leads nowhere.
 pub fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
     let (location, store) = route(row, policy).map_err(|keep| (keep, None))?;
-    locate(location, store, policy)
+    locate(row, location, store, policy)
 }
 
 /// The URI and its store.
@@ -301,9 +303,14 @@ fn route(row: &LocationRow, policy: &Policy<'_>) -> Result<(Location, usize), Ke
     Ok((location, store))
 }
 
-fn locate(location: Location, store: usize, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
+fn locate(
+    row: &LocationRow,
+    location: Location,
+    store: usize,
+    policy: &Policy<'_>,
+) -> Result<Resolved, (Keep, Option<usize>)> {
     let target = policy.stores.all()[store].locate(&location).map_err(|answer| (answer.into(), Some(store)))?;
-    Ok(Resolved { store, location, target })
+    Ok(Resolved { store, image: row.image_id.clone(), location, target })
 }
 
 /// What Python's `--restore` leaves: an image that is not deleted but has a deletion time.

@@ -5,6 +5,7 @@
 //! answering, per target: one target's trouble is not another's.
 //! To add a backend: one file with its `Store`, one line in [`open_store`], and its options in `config/stores.rs`.
 
+mod cinder;
 mod client;
 mod datadir;
 mod file;
@@ -15,6 +16,7 @@ mod rbd;
 mod routing;
 mod s3;
 mod unsupported;
+mod vsphere;
 
 use std::sync::Arc;
 
@@ -207,6 +209,8 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
         StoreKind::S3(options) => Arc::new(s3::S3Store::open(id, options, config)),
+        StoreKind::Cinder(options) => Arc::new(cinder::CinderStore::open(id, options, config)),
+        StoreKind::Vsphere(options) => Arc::new(vsphere::VsphereStore::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }

@@ -4,6 +4,7 @@
 mod all_stores;
 mod bad_input;
 mod catalog;
+mod cinder;
 mod claims;
 mod crash;
 mod daemon;
@@ -21,3 +22,4 @@ mod s3;
 mod scrub_once;
 mod soak;
 mod support;
+mod vsphere;

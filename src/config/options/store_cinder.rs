@@ -14,14 +14,17 @@ pub(super) const CINDER: &[O] = &[
     O::text("cinder_store_application_credential_id", "Id of an application credential, instead of a user."),
     O::text("cinder_store_application_credential_secret", "Secret of the application credential.").secret(),
     O::text("cinder_os_region_name", "The region of Cinder in Keystone's catalog.").was(&[alias("os_region_name")]),
-    O::text("cinder_catalog_info", "Type, name and interface of Cinder in the catalog, separated by colons.")
-        .or("volumev3::publicURL"),
+    O::text(
+        "cinder_catalog_info",
+        "Type, name and interface of Cinder in the catalog, separated by colons; counts where it is set.",
+    )
+    .or("volumev3::publicURL"),
     O::text("cinder_endpoint_template", "URL of Cinder, instead of the one in Keystone's catalog."),
     O::text("cinder_ca_certificates_file", "A file with the certificate authorities to trust."),
     O::flag("cinder_api_insecure", "false", "Do not check Cinder's certificate."),
-    O::int("cinder_http_retries", "How often a call to Cinder is repeated.").from(0).or("3"),
     O::int("cinder_state_transition_timeout", "Seconds to wait until a volume is gone.").from(0).or("300"),
-    O::text("cinder_volume_type", "The type of the volumes, by which Glance tells Cinder stores apart."),
+    O::int("cinder_http_retries", "Requests are repeated within store_deadline.").from(0).or("3").unused(),
+    O::text("cinder_volume_type", WRITING).unused(),
     O::text("rootwrap_config", WRITING).or("/etc/glance/rootwrap.conf").unused(),
     O::flag("cinder_enforce_multipath", "false", WRITING).unused(),
     O::flag("cinder_use_multipath", "false", WRITING).unused(),

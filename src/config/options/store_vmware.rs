@@ -4,12 +4,13 @@ use super::super::types::Kind;
 use super::{OptionSpec as O, alias};
 
 pub(super) const VMWARE: &[O] = &[
-    O::new("vmware_server_host", Kind::Host, "Address of the vCenter or ESXi server."),
+    O::text("vmware_server_host", "Name or address of the vCenter or ESXi server; a port may follow."),
     O::text("vmware_server_username", "The user on that server."),
     O::text("vmware_server_password", "The password of that user.").secret(),
-    O::int("vmware_api_retry_count", "How often a call to the server is repeated.").from(1).or("10"),
-    O::int("vmware_task_poll_interval", "Seconds between two looks at a task of the server.").from(1).or("5"),
-    O::text("vmware_store_image_dir", "The directory of the images on the datastore.").or("/openstack_glance"),
+    O::int("vmware_api_retry_count", "Requests are repeated within store_deadline.").from(1).or("10").unused(),
+    O::int("vmware_task_poll_interval", "The longest pause between two looks at a task, in seconds.").from(1).or("5"),
+    O::text("vmware_store_image_dir", "The directory of the images on each datastore; nothing else is deleted.")
+        .or("/openstack_glance"),
     O::flag("vmware_insecure", "false", "Do not check the server's certificate.").was(&[alias("vmware_api_insecure")]),
     O::text("vmware_ca_file", "A file with the certificate authorities to trust; it wins over vmware_insecure."),
     O::new(
