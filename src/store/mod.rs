@@ -5,9 +5,11 @@
 //! answering, per target: one target's trouble is not another's.
 //! To add a backend: one file with its `Store`, one line in [`open_store`], and its options in `config/stores.rs`.
 
+mod client;
 mod datadir;
 mod file;
 mod http;
+mod keystone;
 mod outcome;
 mod rbd;
 mod routing;

@@ -108,6 +108,8 @@ fn reason(stderr: &str) -> &'static str {
         // No file is left there of those that lived when the restore began.
         "cannot be told",
         "changed in the meantime",
+        // It was stopped while it looked.
+        "took longer than the claim on it lasts",
         "the claims",
         "has no location that was deleted with it",
         "not marked deleted",
