@@ -16,6 +16,7 @@ mod listen;
 mod load;
 mod log;
 pub mod options;
+mod python_ini;
 mod raw;
 mod rbd;
 mod reader;
@@ -24,6 +25,7 @@ mod scrubber;
 mod sharing;
 mod sources;
 mod stores;
+mod swift;
 mod text;
 mod types;
 
@@ -44,6 +46,8 @@ pub use scrubber::ScrubberConfig;
 pub use sharing::Sharing;
 pub use sources::{ConfigSource, Invocation};
 pub use stores::{FileConfig, StoreConfig, StoreKind, StoresConfig};
+pub(crate) use swift::project_and_user;
+pub use swift::{SwiftAccount, SwiftAuth, SwiftConfig, SwiftName, SwiftUser};
 pub use types::{Kind, Value};
 
 /// The key of `enabled_backends`, or the store type in single-store mode (`file`, `rbd`, …). Case-sensitive.

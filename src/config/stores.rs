@@ -12,6 +12,7 @@ use super::error::{ConfigError, Place};
 use super::options;
 use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
+use super::swift::{self, SwiftConfig};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
 
@@ -45,6 +46,8 @@ pub enum StoreKind {
     Http,
     /// `rbd`.
     Rbd(RbdConfig),
+    /// `swift`.
+    Swift(Box<SwiftConfig>),
     /// A type that this version does not delete from; its locations are `no_store`.
     Unsupported(String),
 }
@@ -130,6 +133,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "file" => StoreKind::File(file(reader, options)),
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
+        "swift" => StoreKind::Swift(Box::new(swift::load(reader, options))),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
@@ -156,6 +160,19 @@ impl StoreOptions {
             return Some((shared, SHARED));
         }
         Some((own, &self.section))
+    }
+
+    /// A boolean option; false after a fault.
+    pub(super) fn flag(&self, reader: &mut Reader, name: &str) -> bool {
+        self.get(reader, name).is_some_and(|(setting, _)| setting.value == Some(Value::Bool(true)))
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, reader: &mut Reader, name: &str) -> Option<i64> {
+        match self.get(reader, name)?.0.value {
+            Some(Value::Int(number)) => Some(number),
+            _ => None,
+        }
     }
 
     /// A text that is set and not empty.

@@ -13,6 +13,7 @@ mod keystone;
 mod outcome;
 mod rbd;
 mod routing;
+mod swift;
 mod unsupported;
 
 use std::sync::Arc;
@@ -204,6 +205,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
+        StoreKind::Swift(options) => Arc::new(swift::SwiftStore::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }
