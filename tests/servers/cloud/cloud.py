@@ -23,7 +23,11 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from daemons import Daemons, free_port, write
+# Nothing is left in the tree, by the servers either.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+from daemons import Daemons, free_port, write  # noqa: E402
 
 SERVERS = ("keystone", "swift", "moto", "radosgw", "cinder", "vcsim")
 
@@ -69,7 +73,7 @@ def main():
     parser.add_argument("servers", nargs="*", choices=[*SERVERS, []])
     parser.add_argument("--vcsim", metavar="PROGRAM")
     parser.add_argument("--forever", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     names = arguments.servers or SERVERS
     if "cinder" in names and "keystone" not in names:
         parser.error("Cinder needs Keystone")
