@@ -19,3 +19,4 @@ mod retries;
 mod scrub_once;
 mod soak;
 mod support;
+mod swift;
