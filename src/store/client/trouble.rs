@@ -96,11 +96,12 @@ impl From<Trouble> for Answer {
 /// Why a certificate was refused, if that is what happened.
 fn distrust(error: &reqwest::Error) -> Option<String> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        // rustls's error is inside of an io::Error, which does not name it as its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let inner = inner.and_then(|error| error.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(why)) = inner.or_else(|| error.downcast_ref()) {
+    while let Some(mut error) = next {
+        // What is inside of an io::Error, it does not name as its source; and that may be an io::Error again.
+        while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            error = inner;
+        }
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(harmless(&why.to_string()).into_owned());
         }
         next = error.source();
