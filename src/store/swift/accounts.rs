@@ -311,11 +311,6 @@ impl Account {
     pub(super) async fn roles(&self) -> Result<Vec<String>, Answer> {
         self.entry.login()?.roles().await
     }
-
-    /// The account's URL.
-    pub(super) async fn url(&self) -> Result<Url, Answer> {
-        self.entry.login()?.reach(|reach| base(self.storage.as_ref(), reach)).await?
-    }
 }
 
 impl Way {
@@ -366,7 +361,9 @@ fn base(named: Option<&Url>, reach: &Reach<'_>) -> Result<Url, Answer> {
     let (named_root, account) = split_account(named);
     // Without the project's id in it, the URL is the same for all accounts, and the token alone says which one is meant.
     let names_accounts = own.contains('_') || reach.project.is_some_and(|project| own.contains(project));
-    if !names_accounts || root != named_root || account.is_empty() {
+    // Percent-escapes would be another spelling of an account that somebody else means.
+    let is_plain = !account.is_empty() && !account.contains('%') && named_root == root;
+    if !names_accounts || !is_plain {
         return refuse(format!(
             "its URL names no account below {}, so that it cannot be told whose it is",
             account_name(reach.storage)

@@ -160,7 +160,7 @@ struct Report {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Failure {
-    Pair(String, String),
+    Pair((serde::de::IgnoredAny, String)),
     Object {
         #[serde(rename = "Status")]
         status: String,
@@ -171,7 +171,7 @@ impl Report {
     fn tally(self, asked: usize) -> Tally {
         let mut tally = Tally { gone: self.deleted, missing: self.missing, refused: BTreeMap::new() };
         for failure in self.errors {
-            let (Failure::Pair(_, status) | Failure::Object { status }) = failure;
+            let (Failure::Pair((_, status)) | Failure::Object { status }) = failure;
             tally.refuse(&status);
         }
         let asked = u64::try_from(asked).unwrap_or(u64::MAX);

@@ -42,16 +42,16 @@ use crate::config::{Config, StoreId, SwiftConfig};
 use crate::location::{Location, Scheme};
 use crate::scrub::{Approved, Resolved};
 
-/// Images in hand at once. With 16, the proxy of a small cluster is busy; more only wait for each other.
-const AT_ONCE: usize = 16;
-/// Calls at once, so that one large image does not hold up the others, and images in one of them.
-const PACE: Pace = Pace { workers: 8, batch: 16 };
+/// Sixteen images in hand at once keep the proxy of a small cluster busy; more only wait for each other. In several calls,
+/// so that a large image does not hold up what waits for the others' answers.
+const PACE: Pace = Pace { workers: 4, batch: 16 };
+/// Images in hand in one call.
+const AT_ONCE: usize = 4;
 
 pub(super) struct SwiftStore {
     id: StoreId,
     accounts: Accounts,
     proofs: Proofs,
-    turns: Semaphore,
 }
 
 /// A location that its account was opened for.
@@ -69,12 +69,7 @@ impl SwiftStore {
         let trust =
             Trust { ca_file: options.ca_file.clone(), insecure: options.insecure, ca_option: "swift_store_cacert" };
         let client = Arc::new(Client::new(trust, config.scrubber.store_deadline));
-        Self {
-            id,
-            accounts: Accounts::new(client, options.clone()),
-            proofs: Proofs::default(),
-            turns: Semaphore::new(AT_ONCE),
-        }
+        Self { id, accounts: Accounts::new(client, options.clone()), proofs: Proofs::default() }
     }
 
     fn place(&self, location: &Location) -> Result<(Address, Way), Answer> {
@@ -155,19 +150,21 @@ impl Store for SwiftStore {
     }
 
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
+        let turns = &Semaphore::new(AT_ONCE);
         let one = |approved| async move {
             // Closed never happens: nobody closes it.
-            let _turn = self.turns.acquire().await.ok();
+            let _turn = turns.acquire().await.ok();
             self.delete_one(approved).await.unwrap_or_else(|answer| answer)
         };
         join_all(targets.iter().map(one)).await
     }
 
     async fn probe(&self, targets: &[Resolved]) -> Vec<Probed> {
+        let turns = &Semaphore::new(AT_ONCE);
         let one = |resolved: &'_ Resolved| {
             let location = resolved.location.clone();
             async move {
-                let _turn = self.turns.acquire().await.ok();
+                let _turn = turns.acquire().await.ok();
                 self.probe_one(&location).await.unwrap_or_else(Probed::from)
             }
         };

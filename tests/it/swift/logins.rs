@@ -1,6 +1,7 @@
 //! Who logs in, by every way in which a location can name that; and who may not.
 
 use super::*;
+use crate::support::fault_proxy::{Fault, FaultProxy};
 
 /// A file for `swift_store_config_file`, in the site's directory.
 fn accounts(case: &Case<'_>, text: &str) -> String {
@@ -156,7 +157,7 @@ fn who_is_refused_is_told_so() {
 #[test]
 fn a_wrong_password_is_shown_once() {
     let Some(cloud) = Cloud::shared() else { return };
-    let keystone = crate::support::fault_proxy::FaultProxy::before(&cloud.fact("/keystone/url"));
+    let keystone = FaultProxy::before(&cloud.fact("/keystone/url"));
     let (bin, glance) = (container(), cloud.user("glance"));
     let uri = |image: &str, key: &str| {
         let host = keystone.url().replace("http://", "");
@@ -225,4 +226,69 @@ fn one_object_is_the_same_by_every_spelling() {
         case.site.database.execute(&format!("DELETE FROM images WHERE id = '{id}'"));
     }
     case.scrub("").is("deleted");
+}
+
+/// Keystone by another address: another spelling of the same account, which is found out by logging in.
+#[test]
+fn an_account_by_another_address_is_compared_first() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let keystone = FaultProxy::before(&cloud.fact("/keystone/url"));
+    let (bin, image) = (container(), new_id());
+    cloud.call("swift.put", json!({"object": image, "container": bin}));
+    let own_uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
+    let address = |url: &str| url.split("://").nth(1).unwrap().to_owned();
+    let uri = own_uri.replace(&address(&cloud.fact("/keystone/url")), &address(&keystone.url()));
+    let case = Case::of(&cloud, "account by another address", &image, &uri);
+    Image::active(&new_id(), &[&own_uri]).insert(&case.site.database);
+    case.scrub("").is("unavailable").says(&["another address"]);
+    let other = section(&cloud, "old", "glance").replace(&cloud.fact("/keystone/url"), &keystone.url());
+    let file = accounts(&case, &format!("{}{other}", section(&cloud, "ref1", "glance")));
+    let seen = case.scrub_with("which the config knows", &file);
+    assert_eq!((seen.outcome.as_str(), seen.rows.as_str()), ("shared", PENDING), "{seen:#?}");
+    assert_eq!(case.left(&bin).unwrap(), [""]);
+}
+
+#[test]
+fn a_keystone_that_cannot_help_keeps_the_image() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let keystone = FaultProxy::before(&cloud.fact("/keystone/url"));
+    let (bin, image, glance) = (container(), new_id(), cloud.user("glance"));
+    cloud.call("swift.put", json!({"object": image, "container": bin}));
+    let case = Case::of(&cloud, "Keystone", &image, &format!("swift+config://ref1/{bin}/{image}"));
+    let with = |url: &str| options(url, &format!("{}:{}", glance.project, glance.user), &glance.password);
+    let soon = "[scrubber]\nstore_deadline = 4\n";
+    case.scrub_with("no such region", &format!("{}swift_store_region = Nowhere\n", own(&cloud)))
+        .is("failed")
+        .says(&["region Nowhere"]);
+    case.scrub_with("refuses connections", &format!("{}{soon}", with("http://127.0.0.1:9/v3"))).is("unavailable");
+    keystone.fault(Fault::on("POST", "/auth/tokens").answer(503));
+    case.scrub_with("503", &format!("{}{soon}", with(&keystone.url()))).is("unavailable");
+    keystone.mend();
+    keystone.fault(Fault::on("POST", "/auth/tokens").answer(500).times(1));
+    case.scrub_with("500 once", &with(&keystone.url())).is("deleted");
+}
+
+/// Its user cannot log in any more.
+#[test]
+fn a_project_that_was_disabled_keeps_the_image() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let (bin, image) = (container(), new_id());
+    let request = |method: &str, path: String, body: Value| {
+        cloud.call("keystone.request", json!({"method": method, "path": path, "body": body}))
+    };
+    let name = format!("p{}", &new_id()[..8]);
+    let made = request("POST", "projects".to_owned(), json!({"project": {"name": name, "domain_id": "default"}}));
+    let project = made["body"]["project"]["id"].as_str().unwrap().to_owned();
+    let roles = request("GET", "roles?name=swiftoperator".to_owned(), Value::Null);
+    let role = roles["body"]["roles"][0]["id"].as_str().unwrap().to_owned();
+    let glance = cloud.user("glance");
+    request("PUT", format!("projects/{project}/users/{}/roles/{role}", glance.user_id), Value::Null);
+    let written = json!({"swift_store_user": format!("{name}:{}", glance.user)});
+    let uri = cloud.text("swift.add", json!({"image": image, "container": bin, "options": written}));
+    let case = Case::of(&cloud, "project disabled", &image, &uri);
+    let enabled = |is: bool| request("PATCH", format!("projects/{project}"), json!({"project": {"enabled": is}}));
+    enabled(false);
+    case.scrub_with("", "").is("forbidden");
+    enabled(true);
+    case.scrub_with("enabled again", "").is("deleted");
 }

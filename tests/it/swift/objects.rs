@@ -180,3 +180,17 @@ fn many_images_share_a_login_and_connections() {
     assert_eq!(cloud.texts("swift.objects", json!({"container": bin})), [""; 0]);
     assert_eq!(keystone.count("POST", "/auth/tokens"), 1);
 }
+
+#[test]
+fn a_manifest_that_lists_another_image_is_left_alone() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let (bin, image, other) = (container(), new_id(), new_id());
+    cloud.call("swift.slo", json!({"object": other, "segments": 2, "container": bin}));
+    let path = format!("/{bin}/{image}?multipart-manifest=put");
+    let parts = json!([{"path": format!("/{bin}/{other}-00001")}]).to_string();
+    cloud.call("swift.request", json!({"method": "PUT", "path": path, "body": parts}));
+    let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
+    let case = Case::of(&cloud, "SLO that lists another image", &image, &uri);
+    case.scrub("").is("failed").says(&["another image's"]);
+    assert_eq!(cloud.texts("swift.objects", json!({"container": bin})).len(), 4);
+}
