@@ -1,10 +1,7 @@
-//! Which login a location is reached by, and in which account it lies.
+//! The logins of a store, and in which account each ends.
 //!
-//! Promises: one login for each set of credentials, made when it is first needed. A location that carries credentials is
-//! reached by these; where they are refused and the config has the same user at the same address with another key, by that
-//! one, as a password that was changed is the usual reason. Each wrong key is shown once a cycle, and never again where the
-//! configured one was right. A token goes to nobody but the service that the catalog or `swift_store_endpoint` names: the
-//! URL that a location without credentials carries must lie there, and name an account.
+//! Promises: one login for each set of credentials, made when it is first needed. Each wrong key is shown once a cycle, and
+//! never again where the configured one was right for the same user.
 //!
 //! Two spellings of the same account (`swift+config`, credentials, the URL of the account) are the same once the login
 //! has told the account's URL: for the config's own accounts that is when a cycle begins ([`Accounts::introduce`]).
@@ -17,9 +14,10 @@ use futures::future::join_all;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::address::{Address, By, host_and_port, project_and_name};
-use super::login::{self, Login, Reach};
-use crate::config::{SwiftAccount, SwiftConfig, SwiftName, SwiftUser};
+use super::address::Address;
+use super::login::Login;
+use super::way::{Way, account_name, base};
+use crate::config::{SwiftAccount, SwiftConfig};
 use crate::observe::text::harmless;
 use crate::store::client::{Client, Order, Reply};
 use crate::store::{Answer, Outcome};
@@ -58,17 +56,6 @@ struct Refused {
     for_good: bool,
 }
 
-/// How a location is reached.
-pub(super) struct Way {
-    /// Project and host of the login: the same for every user of the project. No credentials.
-    pub name: String,
-    account: SwiftAccount,
-    /// The same user at the same address, with another key.
-    otherwise: Option<SwiftAccount>,
-    /// The account's URL, where the location carries that.
-    storage: Option<Url>,
-}
-
 /// A way that was gone: requests can be sent.
 pub(super) struct Account {
     entry: Arc<Entry>,
@@ -81,78 +68,6 @@ pub(super) struct Account {
 impl Accounts {
     pub(super) fn new(client: Arc<Client>, config: SwiftConfig) -> Self {
         Self { client, config, logins: Mutex::default(), learned: Mutex::default(), known: RwLock::default() }
-    }
-
-    /// # Errors
-    /// `malformed`, `no_store`, `forbidden`: the location can't be reached as things are configured.
-    pub(super) fn way(&self, by: &By) -> Result<Way, Answer> {
-        match by {
-            By::Account(name) => self.by_name(name),
-            By::Credentials { auth_url, user, key } => self.by_credentials(auth_url, user, key),
-            By::Storage(url) => self.by_storage(url),
-        }
-    }
-
-    fn by_name(&self, name: &str) -> Result<Way, Answer> {
-        // glance_store 5 writes `None` where a store's own section has no default_swift_reference.
-        let wanted = if name == "None" { &self.config.default_account } else { name };
-        let account = self.config.accounts.iter().find(|account| account.name == wanted).ok_or_else(|| {
-            let name = harmless(wanted);
-            let place = match &self.config.config_file {
-                Some(file) => format!("is not in {}", harmless(file)),
-                None => "needs swift_store_config_file, or swift_store_user, _key and _auth_address".to_owned(),
-            };
-            Answer::because(Outcome::NoStore, format!("its account {name} {place}"))
-        })?;
-        Way::of(account.clone(), None)
-    }
-
-    /// The user's domains, and how to log in, are those of the config's account for the same user, else of the default
-    /// one: a URI has no room for them.
-    fn by_credentials(&self, auth_url: &Url, user: &str, key: &SecretString) -> Result<Way, Answer> {
-        let (project, user) = project_and_name(user).map_err(|why| Answer::because(Outcome::Malformed, why))?;
-        let is_theirs = |account: &&SwiftAccount| {
-            let same = |own: &SwiftUser| matches!(own, SwiftUser::Password { project: p, user: u, .. } if *p == project && *u == user);
-            same(&account.user) && same_host(&account.auth_address, auth_url)
-        };
-        let known = self.config.accounts.iter().find(is_theirs);
-        let default = || self.config.accounts.iter().find(|account| account.name == self.config.default_account);
-        let like = known.or_else(default);
-        let (user_domain, project_domain) = match like.map(|account| &account.user) {
-            Some(SwiftUser::Password { user_domain, project_domain, .. }) => {
-                (user_domain.clone(), project_domain.clone())
-            }
-            _ => (SwiftName::Id("default".to_owned()), SwiftName::Id("default".to_owned())),
-        };
-        let account = SwiftAccount {
-            name: "its URI".to_owned(),
-            auth_address: auth_url.to_string(),
-            user: SwiftUser::Password { user, key: key.clone(), project, user_domain, project_domain },
-            auth: like.map_or(self.config.auth_version, |account| account.auth),
-        };
-        let differs = |known: &&SwiftAccount| known.user.key_text() != key.expose_secret();
-        Ok(Way { otherwise: known.filter(differs).cloned(), ..Way::of(account, None)? })
-    }
-
-    fn by_storage(&self, url: &Url) -> Result<Way, Answer> {
-        // The driver writes the address of Keystone, and no credentials, where an application credential stands in the
-        // options of the store (and cannot read that back).
-        let is_keystone = |account: &&SwiftAccount| {
-            let ours = login::parse(&account.auth_address, "auth_address");
-            ours.is_ok_and(|ours| host_and_port(&ours) == host_and_port(url) && bare_path(&ours) == bare_path(url))
-        };
-        let own = self.config.accounts.iter().filter(is_keystone);
-        if let Some(account) = own.min_by_key(|account| account.name != self.config.default_account) {
-            return Way::of(account.clone(), None);
-        }
-        match &self.config.service {
-            Some(service) => Way::of(service.clone(), Some(url.clone())),
-            None => Err(Answer::because(
-                Outcome::Forbidden,
-                "it carries no credentials (swift_store_multi_tenant); name a login with the reseller role in [scrubber] \
-                 swift_service_auth",
-            )),
-        }
     }
 
     /// The account of a location, as it was known when the cycle began.
@@ -310,104 +225,5 @@ impl Account {
 
     pub(super) async fn roles(&self) -> Result<Vec<String>, Answer> {
         self.entry.login()?.roles().await
-    }
-}
-
-impl Way {
-    /// Whether the location carries the URL of the account, and nothing of a login.
-    pub(super) fn is_by_url(&self) -> bool {
-        self.storage.is_some()
-    }
-
-    /// Whether one of these accounts is in the same project at the same address.
-    pub(super) fn is_of(&self, accounts: &[SwiftAccount]) -> bool {
-        accounts.iter().any(|account| Self::of(account.clone(), None).is_ok_and(|way| way.name == self.name))
-    }
-
-    fn of(account: SwiftAccount, storage: Option<Url>) -> Result<Self, Answer> {
-        let url = login::parse(&account.auth_address, "auth_address")?;
-        let name = match (&storage, &account.user) {
-            (Some(storage), _) => account_name(storage),
-            (None, SwiftUser::Password { project, .. }) => {
-                format!("project {} at {}", harmless(project.as_str()), host_and_port(&url))
-            }
-            (None, SwiftUser::Application { .. }) => {
-                format!("account {} at {}", harmless(&account.name), host_and_port(&url))
-            }
-        };
-        Ok(Self { name, account, otherwise: None, storage })
-    }
-}
-
-/// The URL that requests begin with: where the login leads, or where the location says, if that is the same service.
-///
-/// # Errors
-/// `forbidden`: a token must not go to where a row of the database wants it.
-fn base(named: Option<&Url>, reach: &Reach<'_>) -> Result<Url, Answer> {
-    let Some(named) = named else { return Ok(reach.storage.clone()) };
-    let same = |url: &Url| (url.scheme().to_owned(), host_and_port(url));
-    let refuse = |why: String| Err(Answer::because(Outcome::Forbidden, why));
-    if same(named) != same(reach.storage) {
-        return refuse(format!(
-            "its URL leads to {}://{}, and the object store is {}://{}; no token is sent there (see swift_store_endpoint and \
-             swift_store_region)",
-            named.scheme(),
-            host_and_port(named),
-            reach.storage.scheme(),
-            host_and_port(reach.storage)
-        ));
-    }
-    let (root, own) = split_account(reach.storage);
-    let (named_root, account) = split_account(named);
-    // Without the project's id in it, the URL is the same for all accounts, and the token alone says which one is meant.
-    let names_accounts = own.contains('_') || reach.project.is_some_and(|project| own.contains(project));
-    // Percent-escapes would be another spelling of an account that somebody else means.
-    let is_plain = !account.is_empty() && !account.contains('%') && named_root == root;
-    if !names_accounts || !is_plain {
-        return refuse(format!(
-            "its URL names no account below {}, so that it cannot be told whose it is",
-            account_name(reach.storage)
-        ));
-    }
-    Ok(named.clone())
-}
-
-/// `/v1` and `AUTH_x`.
-fn split_account(url: &Url) -> (&str, &str) {
-    let path = url.path().trim_end_matches('/');
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-fn account_name(url: &Url) -> String {
-    format!("{}{}", host_and_port(url), url.path().trim_end_matches('/'))
-}
-
-/// The path without a version of Keystone.
-fn bare_path(url: &Url) -> &str {
-    let path = url.path().trim_end_matches('/');
-    path.strip_suffix("/v3").or_else(|| path.strip_suffix("/v2.0")).unwrap_or(path)
-}
-
-fn same_host(address: &str, url: &Url) -> bool {
-    login::parse(address, "auth_address")
-        .is_ok_and(|own| own.scheme() == url.scheme() && host_and_port(&own) == host_and_port(url))
-}
-
-impl SwiftUser {
-    /// What distinguishes a login but for its key. Not for messages.
-    fn shown(&self, address: &str) -> String {
-        match self {
-            Self::Password { user, project, user_domain, project_domain, .. } => {
-                format!("{address} {user:?} {project:?} {user_domain:?} {project_domain:?}")
-            }
-            Self::Application { id, .. } => format!("{address} {id}"),
-        }
-    }
-
-    fn key_text(&self) -> String {
-        match self {
-            Self::Password { key, .. } => key.expose_secret().to_owned(),
-            Self::Application { secret, .. } => secret.expose_secret().to_owned(),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! `--check` of a `swift` store: whether each login works, where it leads, and what is there. Changes nothing.
 
 use super::accounts::{Account, Accounts};
-use super::address::By;
+use super::way::Way;
 use super::{SwiftStore, bulk, container};
 use crate::observe::text::harmless;
 use crate::store::{Answer, Finding, State};
@@ -13,7 +13,7 @@ impl SwiftStore {
         for account in &config.accounts {
             let subject = format!("account {}", harmless(&account.name));
             let seen = async {
-                let way = self.accounts.way(&By::Account(account.name.clone()))?;
+                let way = Way::of(account.clone(), None)?;
                 let account = self.accounts.open(&way).await?;
                 self.container_state(&account).await
             };

@@ -5,9 +5,9 @@
 //! connections and with one token for each login. No token goes to a host that a row of the database names. Old versions
 //! that a container keeps are left to its owner.
 //!
-//! The way of an image: [`address`] (the URI) → [`accounts`] (whose login, which account; [`login`], [`tempauth`]) →
-//! [`object`] (the look) → [`dlo`] or [`slo`] with [`listing`] and [`bulk`] → [`delete`] → [`container`], where the
-//! container was the image's own.
+//! The way of an image: [`address`] (the URI) → [`way`] (whose login) → [`accounts`] (which account; [`login`], [`tempauth`])
+//! → [`object`] (the look) → [`dlo`] or [`slo`] with [`listing`] and [`bulk`] → [`delete`], and [`proof`] where nothing is
+//! there → [`container`], where that was the image's own.
 //!
 //! Rejected: a page of the container's list instead of a look at each object: ids are spread all over the list, and it
 //! does not say what is a manifest. Swift's own delete of a manifest with its segments: see [`slo`].
@@ -26,6 +26,7 @@ mod probe;
 mod proof;
 mod slo;
 mod tempauth;
+mod way;
 
 use std::sync::Arc;
 
@@ -33,9 +34,10 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
-use self::accounts::{Account, Accounts, Way};
+use self::accounts::{Account, Accounts};
 use self::address::{Address, By};
 use self::proof::Proofs;
+use self::way::Way;
 use super::client::{Client, Trust};
 use super::{Answer, Finding, Outcome, Pace, Probed, Store, Target};
 use crate::config::{Config, StoreId, SwiftConfig};
@@ -74,7 +76,7 @@ impl SwiftStore {
 
     fn place(&self, location: &Location) -> Result<(Address, Way), Answer> {
         let address = Address::parse(location).map_err(|why| Answer::because(Outcome::Malformed, why))?;
-        let way = self.accounts.way(&address.by)?;
+        let way = Way::find(&self.accounts.config, &address.by)?;
         Ok((address, way))
     }
 
