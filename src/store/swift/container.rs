@@ -3,6 +3,8 @@
 use reqwest::Url;
 
 use super::accounts::Account;
+use super::dlo::Segments;
+use super::listing::page;
 use super::object::container_url;
 use crate::scrub::Approved;
 use crate::store::client::Order;
@@ -44,15 +46,30 @@ pub(super) async fn look(account: &Account, container: &str) -> Result<Option<Se
 /// Removes a container that was one image's own. What keeps it there is no reason to keep the location: the data is gone.
 ///
 /// # Errors
-/// `unavailable`: it should be tried again.
-pub(super) async fn remove(account: &Account, container: &str, approved: &Approved) -> Result<Option<String>, Answer> {
+/// `unavailable`: it should be tried again. Swift brings a container's list up to date some moments after an object, and
+/// takes the container for full as long.
+pub(super) async fn remove(
+    account: &Account,
+    container: &str,
+    object: &str,
+    approved: &Approved,
+) -> Result<Option<String>, Answer> {
     let order =
         |base: &Url| Ok(Order::delete(container_url(base, container)?).takes_away(std::slice::from_ref(approved)));
     let reply = account.send(order).await?;
     let stays = |why: &str| Ok(Some(format!("its container {container} stays: {why}")));
     match reply.status.as_u16() {
         200..=299 | 404 => Ok(None),
-        409 => stays("it is not empty"),
+        409 => {
+            let segments = Segments::of_glance(container, object);
+            let listed = page(account, container, "", "").await?;
+            if listed.iter().any(|name| name != object && !segments.is_glances(name)) {
+                return stays("it is not empty");
+            }
+            let why =
+                format!("Swift has not noticed yet that container {container} is empty; the next cycle removes it");
+            Err(Answer::because(Outcome::Unavailable, why))
+        }
         401 | 403 => stays("we may not delete it (the reseller role can)"),
         _ => {
             let answer = reply.unexpected("delete the image's container");

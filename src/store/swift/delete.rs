@@ -25,7 +25,7 @@ impl SwiftStore {
         if !answer.outcome.finishes() || !opened.address.container_is_the_images() {
             return Ok(answer);
         }
-        let stays = container::remove(&opened.account, container, approved).await?;
+        let stays = container::remove(&opened.account, container, object, approved).await?;
         Ok(with_remark(answer, stays))
     }
 

@@ -1,6 +1,7 @@
 //! Images in the accounts of their owners (`swift_store_multi_tenant`): a container for each, and no credentials.
 
 use super::*;
+use crate::support::fault_proxy::{Fault, FaultProxy};
 
 /// Of demo, as glance_store writes them; and the container's name.
 fn stored<'a>(cloud: &'a Cloud, name: &str, size: usize) -> (Case<'a>, String) {
@@ -70,6 +71,26 @@ fn a_container_that_is_not_empty_stays_and_one_that_is_goes_with_nothing_in_it()
     case.scrub_with("", &reseller).is("absent");
 }
 
+/// As long as Swift takes it for full, although nothing is in it any more.
+#[test]
+fn a_container_that_seems_full_is_tried_again() {
+    let Some(cloud) = Cloud::shared() else { return };
+    let proxy = FaultProxy::before(&cloud.fact("/swift/keystone"));
+    let (stored, container) = stored(&cloud, "multi-tenant, container seems full", 1000);
+    let storage = cloud.text("swift.storage_url", json!({"user": "demo"}));
+    let storage = storage.replace(&cloud.fact("/swift/keystone"), proxy.origin());
+    let uri = format!("{}/{container}/{}", storage.replace("http://", "swift+http://"), stored.image);
+    let case = Case::of(&cloud, &stored.name, &stored.image, &uri);
+    let endpoint = format!("{}/v1/AUTH_{}", proxy.origin(), cloud.user("reseller").project_id);
+    let options = format!("swift_store_endpoint = {endpoint}\n{}", service(&cloud, "reseller"));
+    proxy.fault(Fault::on("DELETE", &container).after(1).answer(409));
+    case.scrub_with("", &options).is("unavailable").says(&["has not noticed yet"]);
+    assert_eq!(case.left_of("demo", &container).unwrap(), [""; 0]);
+    proxy.mend();
+    case.scrub_with("the next cycle", &options).is("absent");
+    assert_eq!(case.left_of("demo", &container), None);
+}
+
 /// The row says which account it is, and its project is gone.
 #[test]
 fn an_account_that_is_not_there_is_told_or_empty() {
@@ -86,7 +107,7 @@ fn an_account_that_is_not_there_is_told_or_empty() {
 #[test]
 fn no_token_goes_to_where_a_row_wants_it() {
     let Some(cloud) = Cloud::shared() else { return };
-    let spy = crate::support::fault_proxy::FaultProxy::before(&cloud.fact("/swift/keystone"));
+    let spy = FaultProxy::before(&cloud.fact("/swift/keystone"));
     let storage = cloud.text("swift.storage_url", json!({"user": "demo"}));
     let path = storage.strip_prefix(&cloud.fact("/swift/keystone")).unwrap().to_owned();
     let image = new_id();
