@@ -98,15 +98,18 @@ impl<'a> Lanes<'a> {
             let goes_on = failure.is_none() && !self.stop.is_cancelled() && !settled.is_closed();
             let mut wake = None;
             if goes_on {
-                // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
-                failure = self.refill(lane, &mut queue, &tempo, &settled).await.err();
-                let now = Instant::now();
-                while working.len() < tempo.workers
-                    && let Some(call) = queue.next(turn, tempo.next().is_none_or(|next| next <= now))
-                {
+                // A portion may be a single call, and each worker shall have one.
+                loop {
+                    // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
+                    failure = self.refill(lane, &mut queue, &tempo, &settled).await.err();
+                    let now = Instant::now();
+                    let may_begin = tempo.next().is_none_or(|next| next <= now);
+                    let is_free = failure.is_none() && working.len() < tempo.workers && !self.stop.is_cancelled();
+                    let Some(call) = is_free.then(|| queue.next(turn, may_begin)).flatten() else { break };
                     tempo.begin(now, call.cost());
                     working.push(self.call(lane, store, call, &settled));
                 }
+                let now = Instant::now();
                 let next = tempo.next().filter(|next| *next > now && working.len() < tempo.workers);
                 wake = queue.wakes_at(next);
             } else {

@@ -64,7 +64,7 @@ impl<'a> Tempo<'a> {
     pub(super) fn of(stores: &'a Stores, lane: usize, memory: &'a Memory, look_lasts: Duration) -> Self {
         let (rate, Pace { workers, batch }) = (stores.rate(lane), stores.pace(lane));
         let within = |time| rate.map_or(usize::MAX, |rate| rate.in_time(time));
-        let most_going = workers.saturating_mul(batch).saturating_mul(4).clamp(1, PAGE);
+        let most_going = workers.saturating_mul(batch).saturating_mul(4).clamp(1, PAGE.max(batch));
         let look_ahead = most_going.min(within(look_lasts));
         let cut = batch.min(within(Duration::from_secs(1)));
         let store = stores.all()[lane].id();

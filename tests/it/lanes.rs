@@ -137,7 +137,8 @@ pub fn fill(site: &Site, stores: &[(&str, usize)]) {
             sql += &image.with_meta_data(Some(&format!(r#"{{"store": "{store}"}}"#))).sql(site.database.engine);
         }
     }
-    site.database.execute(&sql);
+    // In one transaction: SQLite syncs the disk at the end of each.
+    site.database.execute(&format!("BEGIN;{sql}COMMIT;"));
 }
 
 fn cycle(site: &Site, stores: Vec<Arc<dyn Store>>, pool: Option<usize>, stop: &CancellationToken) -> CycleReport {

@@ -54,6 +54,27 @@ fn workers_are_as_many_as_the_config_says() {
     }
 }
 
+/// A store that takes a thousand in a call gets a thousand, and each of its workers a call.
+#[test]
+fn large_calls_are_full_and_go_at_the_same_time() {
+    let site = Site::new(Engine::Sqlite);
+    fill(&site, &[("a", 2300)]);
+    let gate = Arc::new(Notify::new());
+    let store = Arc::new(Fake { gate: Some(Arc::clone(&gate)), ..fake("a", 3, 1000) });
+    let (runtime, scrubber) = scrubber(&site, paced(&[&store], &[]), None, FRESH);
+    let report = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&runtime, &scrubber, &(), &CancellationToken::new()));
+        eventually("all workers", || (store.running.load(Ordering::SeqCst) == 3).then_some(()));
+        while !running.is_finished() {
+            gate.notify_one();
+            std::thread::yield_now();
+        }
+        running.join().unwrap()
+    });
+    expect(&report, &[("a deleted", 2300)]);
+    assert_eq!(store.largest.load(Ordering::SeqCst), 1000);
+}
+
 #[test]
 fn a_rate_spreads_deletes_and_cuts_calls() {
     let site = Site::new(Engine::Sqlite);
