@@ -174,12 +174,17 @@ fn a_wrong_password_is_shown_once() {
     let run = site.run_with(&config, &["--once", "-f", "json"]);
     assert_eq!(run.code, Some(3), "{}", run.output());
     assert_shows_no_secret(&cloud, &run);
-    assert_eq!(keystone.count("POST", "/auth/tokens"), 1);
+    // A busy Keystone answers with 500 now and then, and is asked again.
+    let answered = |status: u16| {
+        keystone.seen_of("POST", "/auth/tokens").iter().filter(|asked| asked.status == Some(status)).count()
+    };
+    assert_eq!((answered(401), answered(201)), (1, 0));
     keystone.forget();
     let own = options(&keystone.url(), &format!("{}:{}", glance.project, glance.user), &glance.password);
     let run = site.run_with(&site.config(&format!("stores = file, swift\n{own}")), &["--once", "-f", "json"]);
     assert_eq!(run.code, Some(0), "{}", run.output());
-    assert_eq!(keystone.count("POST", "/auth/tokens"), 2, "the one that is wrong, and the one that is right");
+    assert_eq!(answered(401), 1, "the one that is wrong");
+    assert_eq!(answered(201), 1, "the one that is right");
     assert_eq!(cloud.texts("swift.objects", json!({"container": bin})), [""; 0]);
 }
 
