@@ -11,7 +11,7 @@ use super::types::Kind;
 const WIDTH: usize = 104;
 
 /// Types that `store_kind` in `stores.rs` has no options of. Theirs are only named.
-const UNSUPPORTED: &[&str] = &["s3", "cinder", "vmware"];
+const UNSUPPORTED: &[&str] = &["cinder", "vmware"];
 
 const HEAD: &str = "\
 # glance-scrubber: every option that is read, with its default. --print-sample-config prints this file.

@@ -15,6 +15,7 @@ use super::listen::{self, Listen};
 use super::options;
 use super::rbd::{self, RbdPolicy};
 use super::reader::{Reader, Setting};
+use super::s3::{self, S3Policy};
 use super::sharing::{self, Sharing};
 use super::stores::StoresConfig;
 use super::text::looks_like_a_name;
@@ -53,6 +54,8 @@ pub struct ScrubberConfig {
     pub audit_log: Option<PathBuf>,
     /// What is about Ceph.
     pub rbd: RbdPolicy,
+    /// What is about S3.
+    pub s3: S3Policy,
     /// `start_jitter`: the longest random time before the daemon's first cycle.
     pub start_jitter: Duration,
     /// `wakeup_cron`: when the daemon's cycles begin, in UTC, instead of `wakeup_time`.
@@ -84,6 +87,7 @@ pub(super) fn load(reader: &mut Reader, database: Option<&DatabaseConfig>, store
         listen: listen::load(reader, GROUP),
         audit_log: audit_log(reader),
         rbd: rbd::policy(reader, GROUP),
+        s3: s3::policy(reader, GROUP),
         start_jitter: seconds(reader, "start_jitter"),
         wakeup_cron: wakeup_cron(reader),
         window: window(reader),

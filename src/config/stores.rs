@@ -13,6 +13,7 @@ use super::options;
 use super::pace::{self, PaceConfig};
 use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
+use super::s3::{self, S3Config};
 use super::swift::{self, SwiftConfig};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
@@ -49,6 +50,8 @@ pub enum StoreKind {
     Http,
     /// `rbd`.
     Rbd(RbdConfig),
+    /// `s3`.
+    S3(S3Config),
     /// `swift`.
     Swift(Box<SwiftConfig>),
     /// A type that this version does not delete from; its locations are `no_store`.
@@ -142,6 +145,7 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
         "swift" => StoreKind::Swift(Box::new(swift::load(reader, options))),
+        "s3" => StoreKind::S3(s3::load(reader, options, id)),
         _ => {
             let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };

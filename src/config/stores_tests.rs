@@ -37,6 +37,7 @@ fn show(text: &str) -> String {
             let accounts: Vec<_> = swift.accounts.iter().map(|account| account.name.as_str()).collect();
             format!("{}=swift({},{})", store.id, accounts.join(","), swift.container)
         }
+        StoreKind::S3(s3) => format!("{}=s3({},{:?})", store.id, s3.host.as_deref().unwrap_or("-"), s3.addressing),
         StoreKind::Unsupported(kind) => format!("{}={kind}?", store.id),
     });
     let mode = if config.multi { "multi" } else { "single" };
@@ -60,7 +61,7 @@ fn without_enabled_backends_there_is_one_store_a_type() {
             "[glance_store]\nstores = http, glance.store.filesystem.Store,file\nfilesystem_store_datadir = /d\n",
             "single http=http file=file(/d)0",
         ),
-        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd(-,-,images,Ours) s3=s3?"),
+        ("[glance_store]\nstores = rbd,glance.store.s3.Store\n", "single rbd=rbd(-,-,images,Ours) s3=s3(-,Auto)"),
         ("[glance_store]\nstores = file\nfilesystem_store_timeout = 7\n", "single file=file(/var/lib/glance/images)7"),
         // The shared section is for multi-store mode only.
         (

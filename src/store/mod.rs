@@ -13,6 +13,7 @@ mod keystone;
 mod outcome;
 mod rbd;
 mod routing;
+mod s3;
 mod swift;
 mod unsupported;
 
@@ -207,6 +208,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
         StoreKind::Swift(options) => Arc::new(swift::SwiftStore::open(id, options, config)),
+        StoreKind::S3(options) => Arc::new(s3::S3Store::open(id, options, config)),
         StoreKind::Unsupported(kind) => Arc::new(unsupported::UnsupportedStore::open(id, kind)),
     }
 }

@@ -17,6 +17,7 @@ mod rbd;
 mod real_glance;
 mod restore;
 mod retries;
+mod s3;
 mod scrub_once;
 mod soak;
 mod support;

@@ -118,7 +118,7 @@ impl<'a> Case<'a> {
 }
 
 /// Adds a line to the table.
-fn add_line(line: &str) {
+pub(crate) fn add_line(line: &str) {
     let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
     file.write_all(format!("{line}\n").as_bytes()).unwrap(); // in one write: others write too
@@ -167,13 +167,13 @@ fn start(site: &Site, config: &str) -> Running {
     Scrubber::new().config_file(&site.config(config)).args(&["--once", "-f", "json"]).start()
 }
 
-fn report(run: &Finished) -> Value {
+pub(crate) fn report(run: &Finished) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.output()))
 }
 
 /// The word and the detail for the only due location.
 #[track_caller]
-fn verdict(run: &Finished) -> (String, String) {
+pub(crate) fn verdict(run: &Finished) -> (String, String) {
     let report = report(run);
     let lines = |list: &str, word: &str| -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

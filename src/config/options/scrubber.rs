@@ -71,6 +71,12 @@ pub(super) const OPTIONS: &[O] = &[
          its name in swift_store_config_file, or a section of the config that holds a login, as keystone_authtoken does. \
          Needs Swift's reseller_admin_role (ResellerAdmin). Not set means that such locations stay pending.",
     ),
+    O::flag(
+        "s3_all_versions",
+        "true",
+        "In an S3 bucket that keeps versions, delete all versions and delete markers of an image. false writes a delete \
+         marker, as Glance does: the image can no longer be read, and its data stays and takes space.",
+    ),
     O::int("database_deadline", "Seconds after which a statement to the database is given up.")
         .within(1, SECONDS_MAX)
         .or("60"),

@@ -18,12 +18,13 @@ mod trouble;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub(in crate::store) use order::Order;
-pub(in crate::store) use reply::Reply;
+pub(in crate::store) use reply::{Reply, shown};
 pub(in crate::store) use trouble::Trouble;
 
 use gate::Gate;
@@ -69,7 +70,7 @@ impl Client {
         self.deadline
     }
 
-    /// Sends an order, again if that may help. Any status but a redirect is a reply.
+    /// Sends an order, again if that may help. Any status but a redirect to somewhere is a reply.
     ///
     /// # Errors
     /// What kept us from an answer. Where the request was sent, it may have had its effect.
@@ -115,7 +116,8 @@ impl Client {
             Ok(Err(error)) => return Err(Trouble::of(host, error, &self.trust)),
             Err(_) => return Err(Trouble::Silent { host, limit: self.deadline }),
         };
-        if response.status().is_redirection() {
+        // One that names no address is an answer like any other: Amazon's, for a bucket in another region.
+        if response.status().is_redirection() && response.headers().contains_key(LOCATION) {
             return Err(Trouble::redirected(&order.url, &response));
         }
         Reply::read(response, &order.url, self.deadline, || order.lasts()).await

@@ -79,6 +79,15 @@ async fn nobody_is_followed_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_nowhere_is_an_answer() {
+    let (url, _) =
+        serve(&["HTTP/1.1 301 Moved\r\nx-amz-bucket-region: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"])
+            .await;
+    let reply = client(20).send(&Order::get(url)).await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.header("x-amz-bucket-region")), (301, Some("a")));
+}
+
+#[tokio::test]
 async fn silence_ends_with_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();

@@ -96,15 +96,13 @@ impl From<Trouble> for Answer {
 /// Why a certificate was refused, if that is what happened.
 fn distrust(error: &reqwest::Error) -> Option<String> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(mut error) = next {
-        // What is inside of an io::Error, it does not name as its source; and that may be an io::Error again.
-        while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            error = inner;
-        }
+    while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(harmless(&why.to_string()).into_owned());
         }
-        next = error.source();
+        // An io::Error does not name what is inside of it as its source, and there may be another one in it.
+        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = inside.map(|inside| inside as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }

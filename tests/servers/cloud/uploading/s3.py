@@ -1,5 +1,6 @@
 """Objects in S3. A `server` is moto, radosgw or s3api (Swift's)."""
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import swiftclient
@@ -55,6 +56,12 @@ class S3:
     def put(self, server, key, size=1000, bucket="glance"):
         """An object of random bytes in a bucket that is there; the id of its version, if it has one."""
         return self.client(server).put_object(Bucket=bucket, Key=key, Body=os.urandom(size)).get("VersionId")
+
+    def put_many(self, server, keys, bucket="glance"):
+        """Small objects, many at once."""
+        client = self.client(server)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda key: client.put_object(Bucket=bucket, Key=key, Body=b"x"), keys))
 
     def remove(self, server, key, bucket="glance", version=None):
         """With versioning and no version: puts a delete marker on top, whose id is returned."""
