@@ -9,7 +9,7 @@ use super::raw::RawValues;
 use super::reader::Reader;
 use super::sources::{self, Invocation};
 use super::types::Value;
-use super::{Config, database, log, options, scrubber, stores};
+use super::{Config, database, log, options, scrubber, stores, swift};
 
 const GROUP: &str = "DEFAULT";
 
@@ -20,7 +20,7 @@ pub fn load(invocation: &Invocation) -> Result<Config, ConfigErrors> {
     // With a file unread, "not set" would be a second error about the same fault.
     let complete = report.is_clean();
     let raw = RawValues::new(files, invocation.env.clone(), invocation.overrides.clone());
-    let mut reader = Reader { raw, report, stores: Vec::new() };
+    let mut reader = Reader { raw, report, stores: Vec::new(), beside: invocation.beside(), service_section: None };
     reject_unknown_overrides(&mut reader);
     // The sections of stores come first, since any value may refer to their options.
     let backends = stores::enabled_backends(&mut reader);
@@ -32,7 +32,8 @@ pub fn load(invocation: &Invocation) -> Result<Config, ConfigErrors> {
     let restore = reader.text(GROUP, "restore");
     let encryption_keys = encryption_keys(&mut reader);
     let database = database::load(&mut reader, complete);
-    let stores = stores::load(&mut reader, backends);
+    let mut stores = stores::load(&mut reader, backends);
+    swift::load_service(&mut reader, "scrubber", &mut stores.stores);
     let scrubber = scrubber::load(&mut reader, database.as_ref(), &stores);
     let log = log::load(&mut reader);
     let warnings = reader.report.finish()?;

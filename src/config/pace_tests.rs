@@ -11,7 +11,8 @@ use super::*;
 fn read(text: &str) -> (Vec<(String, PaceConfig)>, Report) {
     let assignments = ini::parse_ini(text.as_bytes()).unwrap();
     let raw = RawValues::new(vec![ParsedFile { path: "f".into(), assignments }], BTreeMap::new(), Vec::new());
-    let mut reader = Reader { raw, report: Report::default(), stores: Vec::new() };
+    let mut reader =
+        Reader { raw, report: Report::default(), stores: Vec::new(), beside: Vec::new(), service_section: None };
     let backends = enabled_backends(&mut reader);
     reader.stores.clone_from(&backends);
     let stores = stores::load(&mut reader, backends).stores;

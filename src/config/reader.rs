@@ -4,6 +4,8 @@
 //! one that comes back to itself is an error, and so is one that grows without bound. Values are converted only when
 //! somebody asks, as in oslo, so that a bad value of an option that nobody needs does no harm.
 
+use std::path::PathBuf;
+
 use super::error::{ConfigError, Place, Report};
 use super::interpolate::{Piece, pieces, unescape};
 use super::options::{self, OptionSpec};
@@ -47,6 +49,10 @@ pub(super) struct Reader {
     pub report: Report,
     /// The sections of stores with their types, once they are known.
     pub stores: Vec<(String, String)>,
+    /// Directories in which a file is looked for that an option names, in this order (oslo.config's `find_file`).
+    pub beside: Vec<PathBuf>,
+    /// The section that `[scrubber] swift_service_auth` names, once that is known.
+    pub service_section: Option<String>,
 }
 
 impl Reader {
@@ -124,6 +130,7 @@ impl Reader {
         match group {
             "glance_store" => options::find(group, name).or_else(|| options::find_store_option(name)),
             "backend_defaults" => options::find_store_option(name),
+            _ if self.service_section.as_deref() == Some(group) => options::find_service_option(name),
             _ => options::find(group, name).or_else(|| {
                 let (_, kind) = self.stores.iter().find(|(id, _)| id == group)?;
                 let common = options::STORE_COMMON.iter().chain(options::STORE_PACE);

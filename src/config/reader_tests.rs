@@ -8,7 +8,13 @@ use super::*;
 fn reader(text: &str) -> Reader {
     let assignments = ini::parse_ini(text.as_bytes()).unwrap();
     let raw = RawValues::new(vec![ParsedFile { path: "f".into(), assignments }], BTreeMap::new(), Vec::new());
-    Reader { raw, report: Report::default(), stores: vec![("Ceph1".to_owned(), "rbd".to_owned())] }
+    Reader {
+        raw,
+        report: Report::default(),
+        stores: vec![("Ceph1".to_owned(), "rbd".to_owned())],
+        beside: Vec::new(),
+        service_section: None,
+    }
 }
 
 /// The value as Python would print it, or the error.

@@ -10,9 +10,6 @@ use super::types::Kind;
 /// Width of a line of text, with its `# `.
 const WIDTH: usize = 104;
 
-/// Types that `store_kind` in `stores.rs` has no options of. Theirs are only named.
-const UNSUPPORTED: &[&str] = &["swift"];
-
 const HEAD: &str = "\
 # glance-scrubber: every option that is read, with its default. --print-sample-config prints this file.
 #
@@ -64,16 +61,9 @@ fn add_group(file: &mut String, group: &OptionGroup) {
 }
 
 fn add_stores(file: &mut String) {
-    for (kind, options) in STORE_TYPES.iter().filter(|(kind, _)| !UNSUPPORTED.contains(kind)) {
+    for (kind, options) in STORE_TYPES {
         add_title(file, &format!("Stores of type {kind}."));
         add_options(file, "glance_store", options);
-    }
-    if !UNSUPPORTED.is_empty() {
-        let types = UNSUPPORTED.join(", ");
-        add_title(
-            file,
-            &format!("Stores of type {types}: their options are understood; nothing is deleted from them."),
-        );
     }
     file.push('\n');
     file.push_str(SEVERAL_STORES);
@@ -191,8 +181,7 @@ mod tests {
     fn every_default_can_be_uncommented_and_changes_nothing() {
         let text = uncommented();
         let with_default = |option: &&OptionSpec| option.used && option.default.is_some();
-        let stores =
-            STORE_TYPES.iter().filter(|(kind, _)| !UNSUPPORTED.contains(kind)).flat_map(|(_, options)| *options);
+        let stores = STORE_TYPES.iter().flat_map(|(_, options)| *options);
         let all = GROUPS.iter().flat_map(|group| group.options).chain(stores).filter(with_default).count();
         let set = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).count();
         assert_eq!(set, all);
@@ -220,11 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn the_types_that_are_left_out_are_those_that_nothing_is_deleted_from() {
+    fn every_type_is_one_that_is_deleted_from() {
         for (kind, _) in STORE_TYPES {
             let config = load_text(&format!("[glance_store]\nstores = {kind}\n")).unwrap();
-            let unsupported = matches!(config.stores.stores[0].kind, StoreKind::Unsupported(_));
-            assert_eq!(unsupported, UNSUPPORTED.contains(kind), "{kind}");
+            assert!(!matches!(config.stores.stores[0].kind, StoreKind::Unsupported(_)), "{kind}");
         }
     }
 

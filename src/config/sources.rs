@@ -85,6 +85,23 @@ impl Invocation {
         files
     }
 
+    /// Where oslo.config's `find_file` looks for a file that an option names: `cfg.py`. An absolute path is itself.
+    pub(super) fn beside(&self) -> Vec<PathBuf> {
+        let mut dirs = Vec::new();
+        for source in &self.sources {
+            if let ConfigSource::Dir(path) = source {
+                dirs.push(self.absolute(path));
+            }
+        }
+        for source in self.sources.iter().rev() {
+            if let ConfigSource::File(path) = source {
+                dirs.extend(self.absolute(path).parent().map(Path::to_owned));
+            }
+        }
+        dirs.extend(self.search.clone().unwrap_or_else(|| self.default_search()));
+        dirs
+    }
+
     fn default_search(&self) -> Vec<PathBuf> {
         let mut dirs = Vec::new();
         if let Some(home) = &self.home {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::StoreId;
 use super::cinder::{self, CinderConfig};
 use super::error::{ConfigError, Place};
-use super::options;
 use super::pace::{self, PaceConfig};
 use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
 use super::s3::{self, S3Config};
+use super::swift::{self, SwiftConfig};
 use super::text::{looks_harmless, strip};
 use super::types::Value;
 use super::vsphere::{self, VsphereConfig};
@@ -57,7 +57,9 @@ pub enum StoreKind {
     Cinder(CinderConfig),
     /// `vmware`.
     Vsphere(VsphereConfig),
-    /// A type that this version does not delete from; its locations are `no_store`.
+    /// `swift`.
+    Swift(Box<SwiftConfig>),
+    /// A type that is not known; its locations are `no_store`.
     Unsupported(String),
 }
 
@@ -147,14 +149,13 @@ fn store_kind(reader: &mut Reader, options: &StoreOptions, id: &str, kind: &str)
         "file" => StoreKind::File(file(reader, options)),
         "http" => StoreKind::Http,
         "rbd" => StoreKind::Rbd(rbd::load(reader, options)),
+        "swift" => StoreKind::Swift(Box::new(swift::load(reader, options))),
         "s3" => StoreKind::S3(s3::load(reader, options, id)),
         "cinder" => StoreKind::Cinder(cinder::load(reader, options)),
         "vmware" => StoreKind::Vsphere(vsphere::load(reader, options)),
         _ => {
-            let known = options::STORE_TYPES.iter().any(|(name, _)| *name == kind);
             let shown = if looks_harmless(kind) { kind } else { "(not shown)" };
-            let what = if known { "is one that this version cannot delete from" } else { "is not known" };
-            reader.report.warn(format!("store {id}: type {shown} {what}; its locations stay pending"));
+            reader.report.warn(format!("store {id}: type {shown} is not known; its locations stay pending"));
             StoreKind::Unsupported(kind.to_owned())
         }
     }
@@ -178,14 +179,22 @@ impl StoreOptions {
         Some((own, &self.section))
     }
 
-    /// A text that is set and not empty.
-    pub(super) fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
-        self.get(reader, name)?.0.into_text().filter(|text| !text.is_empty())
-    }
-
     /// A boolean option; false after a fault.
     pub(super) fn flag(&self, reader: &mut Reader, name: &str) -> bool {
         self.get(reader, name).is_some_and(|(setting, _)| setting.value == Some(Value::Bool(true)))
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, reader: &mut Reader, name: &str) -> Option<i64> {
+        match self.get(reader, name)?.0.value {
+            Some(Value::Int(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// A text that is set and not empty.
+    pub(super) fn text(&self, reader: &mut Reader, name: &str) -> Option<String> {
+        self.get(reader, name)?.0.into_text().filter(|text| !text.is_empty())
     }
 
     /// A number of seconds.

@@ -11,7 +11,8 @@ use super::*;
 fn read(text: &str) -> (StoresConfig, Report) {
     let assignments = ini::parse_ini(text.as_bytes()).unwrap();
     let raw = RawValues::new(vec![ParsedFile { path: "f".into(), assignments }], BTreeMap::new(), Vec::new());
-    let mut reader = Reader { raw, report: Report::default(), stores: Vec::new() };
+    let mut reader =
+        Reader { raw, report: Report::default(), stores: Vec::new(), beside: Vec::new(), service_section: None };
     let backends = enabled_backends(&mut reader);
     reader.stores.clone_from(&backends);
     let stores = load(&mut reader, backends);
@@ -32,6 +33,10 @@ fn show(text: &str) -> String {
             let conf = rbd.conf_file.as_deref().unwrap_or("-");
             let user = rbd.user.as_deref().unwrap_or("-");
             format!("{}=rbd({conf},{user},{},{:?})", store.id, rbd.pool, rbd.timeout)
+        }
+        StoreKind::Swift(swift) => {
+            let accounts: Vec<_> = swift.accounts.iter().map(|account| account.name.as_str()).collect();
+            format!("{}=swift({},{})", store.id, accounts.join(","), swift.container)
         }
         StoreKind::S3(s3) => format!("{}=s3({},{:?})", store.id, s3.host.as_deref().unwrap_or("-"), s3.addressing),
         StoreKind::Cinder(cinder) => {

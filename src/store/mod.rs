@@ -15,6 +15,7 @@ mod outcome;
 mod rbd;
 mod routing;
 mod s3;
+mod swift;
 mod unsupported;
 mod vsphere;
 
@@ -208,6 +209,7 @@ fn open_store(store: &StoreConfig, config: &Config) -> Arc<dyn Store> {
         StoreKind::File(_) => Arc::new(file::FileStore::open(id, config)),
         StoreKind::Http => Arc::new(http::HttpStore::open(id)),
         StoreKind::Rbd(options) => Arc::new(rbd::RbdStore::open(id, options, config)),
+        StoreKind::Swift(options) => Arc::new(swift::SwiftStore::open(id, options, config)),
         StoreKind::S3(options) => Arc::new(s3::S3Store::open(id, options, config)),
         StoreKind::Cinder(options) => Arc::new(cinder::CinderStore::open(id, options, config)),
         StoreKind::Vsphere(options) => Arc::new(vsphere::VsphereStore::open(id, options, config)),

@@ -1,4 +1,4 @@
-//! A store type that is configured but that this version does not delete from: every location of it is kept.
+//! A store type that is configured and not known: every location of it is kept.
 
 use async_trait::async_trait;
 
@@ -19,10 +19,7 @@ impl UnsupportedStore {
 
     fn refusal(&self) -> Answer {
         let (id, kind) = (&self.id, &self.kind);
-        Answer::because(
-            Outcome::NoStore,
-            format!("store {id} is of type {kind}, which this version cannot delete from"),
-        )
+        Answer::because(Outcome::NoStore, format!("store {id} is of type {kind}, which is not known"))
     }
 }
 
@@ -56,7 +53,7 @@ impl Store for UnsupportedStore {
         vec![Finding {
             subject: self.id.to_string(),
             state: State::Warning,
-            detail: format!("type {} is not supported by this version; its locations stay pending", self.kind),
+            detail: format!("type {} is not known; its locations stay pending", self.kind),
         }]
     }
 }

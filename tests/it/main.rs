@@ -22,4 +22,5 @@ mod s3;
 mod scrub_once;
 mod soak;
 mod support;
+mod swift;
 mod vsphere;

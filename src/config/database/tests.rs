@@ -216,7 +216,8 @@ fn connection_parameters_are_added() {
 fn load_text(text: &str) -> (Option<DatabaseConfig>, Report) {
     let assignments = ini::parse_ini(text.as_bytes()).unwrap();
     let raw = RawValues::new(vec![ParsedFile { path: "f".into(), assignments }], BTreeMap::new(), Vec::new());
-    let mut reader = Reader { raw, report: Report::default(), stores: Vec::new() };
+    let mut reader =
+        Reader { raw, report: Report::default(), stores: Vec::new(), beside: Vec::new(), service_section: None };
     (load(&mut reader, true), reader.report)
 }
 

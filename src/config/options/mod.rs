@@ -12,6 +12,7 @@ mod glance_store;
 mod logging;
 mod pace;
 mod scrubber;
+mod service_auth;
 mod store_cinder;
 mod store_file;
 mod store_object;
@@ -108,6 +109,11 @@ pub fn find(section: &str, name: &str) -> Option<&'static OptionSpec> {
         .filter(|group| group.section == section)
         .flat_map(|group| group.options)
         .find(|option| option.is_called(name))
+}
+
+/// The option of a section that `[scrubber] swift_service_auth` names.
+pub(super) fn find_service_option(name: &str) -> Option<&'static OptionSpec> {
+    service_auth::OPTIONS.iter().find(|option| option.name == name)
 }
 
 /// The option of any store type. Names are distinct between types.

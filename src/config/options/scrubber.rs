@@ -65,6 +65,12 @@ pub(super) const OPTIONS: &[O] = &[
         "Objects of one RBD image removed at once. Not set means what Ceph's configuration says.",
     )
     .within(1, 1024),
+    O::text(
+        "swift_service_auth",
+        "Who deletes Swift locations that carry no credentials (swift_store_multi_tenant): an account of the store itself, by \
+         its name in swift_store_config_file, or a section of the config that holds a login, as keystone_authtoken does. \
+         Needs Swift's reseller_admin_role (ResellerAdmin). Not set means that such locations stay pending.",
+    ),
     O::flag(
         "s3_all_versions",
         "true",

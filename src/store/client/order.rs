@@ -34,10 +34,6 @@ impl<'a> Order<'a> {
         Self::new(Method::DELETE, url, true)
     }
 
-    pub(in crate::store) fn put(url: Url) -> Self {
-        Self::new(Method::PUT, url, true)
-    }
-
     /// Not repeated once it may have arrived, unless [`Self::safe_to_repeat`].
     pub(in crate::store) fn post(url: Url) -> Self {
         Self::new(Method::POST, url, false)

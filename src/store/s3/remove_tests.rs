@@ -71,8 +71,7 @@ async fn each_version_is_gone_only_by_its_own_word() {
     let gone = |answer: &str, items: &[Item<'_>]| {
         let result = Element::parse(format!("<DeleteResult>{answer}</DeleteResult>").as_bytes()).unwrap();
         let (bucket, no_batches, pulse) = (Bucket::default(), AtomicBool::new(false), Pulse::default());
-        let removed =
-            super::read(&result, Call { api: &api, bucket: &bucket, no_batches: &no_batches, pulse: &pulse }, items);
+        let removed = read(&result, Call { api: &api, bucket: &bucket, no_batches: &no_batches, pulse: &pulse }, items);
         removed.iter().map(|removed| matches!(removed, Removed::Gone { .. })).collect::<Vec<_>>()
     };
     let deleted = |version: &str| format!("<Deleted><Key>k</Key>{version}</Deleted>");

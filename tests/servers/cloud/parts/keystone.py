@@ -12,7 +12,8 @@ CONF = """\
 [DEFAULT]
 log_file = {dir}/keystone.log
 [database]
-connection = sqlite:///{dir}/keystone.db
+connection = sqlite:///{dir}/keystone.db?timeout=60
+sqlite_synchronous = false
 [fernet_tokens]
 key_repository = {dir}/fernet
 [credential]
