@@ -53,7 +53,7 @@ impl Credentials {
         let mut url = self.auth_url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        let last = url.path_segments().and_then(|parts| parts.filter(|part| !part.is_empty()).next_back());
+        let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
         let version = last.filter(|part| is_version(part)).map(str::to_owned);
         let not_a_base =
             |()| Answer::because(Outcome::Failed, "the URL of Keystone must begin with http:// or https://");
