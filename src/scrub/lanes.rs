@@ -323,3 +323,27 @@ async fn beside<C: Future, T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// The one connection is given to a call that waits for it, and the lane wants it next.
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_waits_does_not_keep_its_calls_from_going_on() {
+        let connection = Semaphore::new(1);
+        let call = async || drop(connection.acquire().await.unwrap());
+        let (mut working, mut ended) = (FuturesUnordered::new(), VecDeque::new());
+        let in_use = connection.acquire().await.unwrap();
+        working.push(call());
+        assert!(tokio::time::timeout(Duration::from_secs(1), working.next()).await.is_err(), "it waits for its turn");
+        drop(in_use);
+        let alone = tokio::time::timeout(Duration::from_secs(60), call()).await;
+        assert!(alone.is_err(), "which is what a lane met that left its calls alone");
+        let lane = beside(&mut working, &mut ended, call());
+        assert!(tokio::time::timeout(Duration::from_secs(60), lane).await.is_ok());
+        assert_eq!(ended.len(), 1, "and what ended meanwhile is not lost");
+    }
+}
