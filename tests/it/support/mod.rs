@@ -7,6 +7,7 @@ pub mod api;
 pub mod api_rows;
 pub mod binary;
 pub mod ceph;
+pub mod cloud;
 pub mod database;
 pub mod galera;
 pub mod glance;

@@ -43,6 +43,11 @@ pub fn ceph_conf(variable: &str) -> Option<PathBuf> {
     at_hand("Ceph", variable).map(PathBuf::from)
 }
 
+/// The file that says where Keystone, Swift, S3, Cinder and vcsim are, and who may use them.
+pub fn cloud_facts() -> Option<PathBuf> {
+    at_hand("the servers of tests/servers/cloud", "SCRUBBER_TEST_CLOUD").map(PathBuf::from)
+}
+
 /// The file that names the nodes of the Galera cluster.
 pub fn galera_urls() -> Option<PathBuf> {
     at_hand("Galera", "SCRUBBER_TEST_GALERA").map(PathBuf::from)
