@@ -121,9 +121,10 @@ async fn compete(bench: &Bench<'_>, backend: &Backend<'_>) -> Result<()> {
     let mut results = Vec::new();
     for contestant in &contestants {
         let counted = counted(bench, backend, contestant, &counter).await?;
-        if let Err(error) = &counted {
-            note(&format!("{} FAILED: {error:#}", contestant.name));
-        }
+        note(&match &counted {
+            Ok(traffic) => format!("counting: {} sent {} requests", contestant.name, traffic.count.total()),
+            Err(error) => format!("counting: {} FAILED: {error:#}", contestant.name),
+        });
         results.push(counted.map(|traffic| Showing { traffic, rounds: Vec::new() }));
     }
     for run in 1..=bench.args.runs {
