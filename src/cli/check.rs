@@ -25,6 +25,10 @@ pub async fn run(config: &Config, format: Format) -> Exit {
         join_all(stores.all().iter().map(|store| async move { (store.id().clone(), store.check().await) })).await;
     let mut findings = vec![finding("config", State::Ok, config_detail(config))];
     findings.extend(database);
+    for store in config.stores.stores.iter().filter(|store| store.pace.paused) {
+        let detail = "pause is set: what is due in it is kept as paused, and nothing is deleted from it".to_owned();
+        findings.push(finding(&format!("store {}: pause", store.id), State::Warning, detail));
+    }
     for (id, found) in looks {
         findings.extend(
             found.into_iter().map(|found| Finding { subject: format!("store {id}: {}", found.subject), ..found }),

@@ -96,13 +96,19 @@ impl Reader {
 
     /// A whole number that is not negative; written but empty is an error.
     pub fn number_not_empty(&mut self, group: &str, name: &str) -> Option<u64> {
+        self.not_empty(group, name)?;
+        self.unsigned(group, name)
+    }
+
+    /// A number of any kind; written but empty is an error.
+    pub fn not_empty(&mut self, group: &str, name: &str) -> Option<Setting> {
         let setting = self.setting(group, name)?;
         if setting.value.is_none() && setting.place != Place::Unset {
             let reason = "is empty; give a number, or remove the line for the default";
             self.report.error(ConfigError::of(setting.place, group, name, reason));
             return None;
         }
-        self.unsigned(group, name)
+        Some(setting)
     }
 
     /// A list.
@@ -120,7 +126,8 @@ impl Reader {
             "backend_defaults" => options::find_store_option(name),
             _ => options::find(group, name).or_else(|| {
                 let (_, kind) = self.stores.iter().find(|(id, _)| id == group)?;
-                options::store_options(kind).iter().chain(options::STORE_COMMON).find(|option| option.name == name)
+                let common = options::STORE_COMMON.iter().chain(options::STORE_PACE);
+                options::store_options(kind).iter().chain(common).find(|option| option.name == name)
             }),
         }
     }

@@ -108,6 +108,10 @@ fn add_option(file: &mut String, section: &str, option: &OptionSpec) {
                 }
             }
         }
+        Kind::Decimal { max } => {
+            add_text(file, "Minimum value: 0.001");
+            add_text(file, &format!("Maximum value: {max}"));
+        }
         Kind::Choice { words, .. } => add_text(file, &format!("Possible values: {}", words.join(", "))),
         _ => {}
     }
@@ -126,6 +130,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Text | Kind::Choice { .. } => "string value",
         Kind::Bool => "boolean value",
         Kind::Int { .. } => "integer value",
+        Kind::Decimal { .. } => "floating point value",
         Kind::List => "list value",
         Kind::Dict => "dict value",
         Kind::Multi => "multi valued",

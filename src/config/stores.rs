@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::StoreId;
 use super::error::{ConfigError, Place};
 use super::options;
+use super::pace::{self, PaceConfig};
 use super::rbd::{self, RbdConfig};
 use super::reader::{Reader, Setting};
 use super::text::{looks_harmless, strip};
@@ -34,6 +35,8 @@ pub struct StoreConfig {
     pub id: StoreId,
     /// Its type with the options that matter for deleting.
     pub kind: StoreKind,
+    /// How fast it is worked on.
+    pub pace: PaceConfig,
 }
 
 /// The store types; the options that deleting needs.
@@ -87,6 +90,7 @@ fn multi_stores(reader: &mut Reader, backends: Vec<(String, String)>) -> Vec<Sto
         Some(_) => {}
     }
     let mut stores = Vec::new();
+    let common = pace::common(reader);
     for (id, kind) in backends {
         // The API's own stores for staging and tasks: no image ever lies there.
         if id.starts_with("os_glance_") {
@@ -94,7 +98,8 @@ fn multi_stores(reader: &mut Reader, backends: Vec<(String, String)>) -> Vec<Sto
             continue;
         }
         let options = StoreOptions { section: id.clone(), fall_back: true };
-        stores.push(StoreConfig { kind: store_kind(reader, &options, &id, &kind), id: StoreId(id) });
+        let pace = pace::load(reader, &options, &kind, &common);
+        stores.push(StoreConfig { kind: store_kind(reader, &options, &id, &kind), id: StoreId(id), pace });
     }
     stores
 }
@@ -102,10 +107,13 @@ fn multi_stores(reader: &mut Reader, backends: Vec<(String, String)>) -> Vec<Sto
 fn single_stores(reader: &mut Reader) -> Vec<StoreConfig> {
     let mut stores: Vec<StoreConfig> = Vec::new();
     let options = StoreOptions { section: "glance_store".to_owned(), fall_back: false };
+    let common = pace::common(reader);
     for kind in reader.list("glance_store", "stores") {
         let kind = plain_type(&kind);
         if !stores.iter().any(|store| store.id.as_str() == kind) {
-            stores.push(StoreConfig { kind: store_kind(reader, &options, kind, kind), id: StoreId(kind.to_owned()) });
+            let pace = pace::load(reader, &options, kind, &common);
+            let id = StoreId(kind.to_owned());
+            stores.push(StoreConfig { kind: store_kind(reader, &options, kind, kind), id, pace });
         }
     }
     stores

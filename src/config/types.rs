@@ -26,6 +26,11 @@ pub enum Kind {
         /// Largest.
         max: i64,
     },
+    /// A number from 0.001 to this, with three digits after the point at most. Empty is "not set". oslo has no such type.
+    Decimal {
+        /// Largest.
+        max: u64,
+    },
     /// Texts separated by commas.
     List,
     /// `key:value` pairs separated by commas.
@@ -45,6 +50,8 @@ pub enum Value {
     Bool(bool),
     /// Of [`Kind::Int`].
     Int(i64),
+    /// Of [`Kind::Decimal`]: so many thousandths.
+    Thousandths(u64),
     /// Of [`Kind::List`] and [`Kind::Multi`].
     List(Vec<String>),
     /// Of [`Kind::Dict`], in the order of writing.
@@ -59,6 +66,12 @@ impl Value {
             Self::Bool(true) => "True".to_owned(),
             Self::Bool(false) => "False".to_owned(),
             Self::Int(number) => number.to_string(),
+            Self::Thousandths(number) => {
+                let number = format!("{}.{:03}", number / 1000, number % 1000);
+                let short = number.trim_end_matches('0');
+                // As Python writes a float: 2.0
+                if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
+            }
             Self::List(items) => {
                 format!("[{}]", items.iter().map(|item| python_repr(item)).collect::<Vec<_>>().join(", "))
             }
@@ -81,6 +94,7 @@ pub(super) fn convert(kind: Kind, mut texts: Vec<String>) -> Result<Option<Value
         Kind::Choice { words, ignore_case } => choice(text, words, ignore_case).map(Some),
         Kind::Bool => boolean(&text).map(|value| Some(Value::Bool(value))),
         Kind::Int { min, max } => Ok(integer(&text, min, max)?.map(Value::Int)),
+        Kind::Decimal { max } => Ok(decimal(&text, max)?.map(Value::Thousandths)),
         Kind::List => Ok(Some(Value::List(list(&text)))),
         Kind::Dict => dict(&text).map(|pairs| Some(Value::Dict(pairs))),
         Kind::Host if is_host(&text) => Ok(Some(Value::Text(text))),
@@ -112,6 +126,25 @@ fn integer(text: &str, min: i64, max: i64) -> Result<Option<i64>, String> {
         Some(number) if number < min => Err(format!("should be greater than or equal to {min}")),
         Some(number) if number > max => Err(format!("should be less than or equal to {max}")),
         Some(number) => Ok(Some(number)),
+    }
+}
+
+/// In thousandths.
+fn decimal(text: &str, max: u64) -> Result<Option<u64>, String> {
+    let text = strip(text);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 3 {
+        return Err("is not a number such as 20 or 0.5, with three digits after the point at most".to_owned());
+    }
+    let largest = max.saturating_mul(1000);
+    match format!("{whole}{part:0<3}").parse::<u64>() {
+        Ok(0) => Err("should be greater than or equal to 0.001".to_owned()),
+        Ok(number) if number <= largest => Ok(Some(number)),
+        _ => Err(format!("should be less than or equal to {max}")),
     }
 }
 
@@ -191,6 +224,28 @@ mod tests {
         assert!(one(kind, "0").is_err_and(|reason| reason == "should be greater than or equal to 1"));
         assert!(one(kind, "6").is_err_and(|reason| reason == "should be less than or equal to 5"));
         assert!(one(kind, "5.0").is_err());
+    }
+
+    #[test]
+    fn a_decimal_is_exact_to_a_thousandth_and_never_zero() {
+        let kind = Kind::Decimal { max: 20 };
+        for (text, thousandths) in [
+            ("", None),
+            (" ", None),
+            ("1", Some(1000)),
+            ("0.5", Some(500)),
+            (" 20.000 ", Some(20_000)),
+            ("0.001", Some(1)),
+        ] {
+            assert!(one(kind, text) == Ok(thousandths.map(Value::Thousandths)), "{text:?}");
+        }
+        for text in
+            ["0", "0.0", "-1", "+1", ".5", "1.", "1e3", "0.0001", "1,5", "inf", "1_0", "20.001", "99999999999999999999"]
+        {
+            assert!(one(kind, text).is_err(), "{text:?}");
+        }
+        let shown = |thousandths| Value::Thousandths(thousandths).to_python();
+        assert_eq!([shown(500), shown(2000), shown(12_034)], ["0.5", "2.0", "12.034"]);
     }
 
     #[test]

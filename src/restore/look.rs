@@ -72,6 +72,7 @@ fn judge(row: &LocationRow, store: Option<StoreId>, probed: Probed, size: Option
         Some(Answer { outcome: Outcome::Absent | Outcome::Deleted | Outcome::Trashed, detail }) => {
             return Err(Refusal::Gone { location, store, detail });
         }
+        Some(Answer { outcome: Outcome::Deleting, detail }) => return Err(Refusal::Going { location, store, detail }),
         Some(answer) => return Err(untold(row, store, answer.into())),
     };
     match (probed.length, size) {
@@ -88,4 +89,26 @@ fn because(words: &str, detail: Option<String>) -> String {
 
 fn untold(row: &LocationRow, store: Option<StoreId>, keep: Keep) -> Refusal {
     Refusal::Untold { location: row.id, store, reason: keep.reason, detail: keep.detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{ImageId, LocationId, StoredValue};
+
+    #[test]
+    fn what_a_store_is_deleting_does_not_come_back() {
+        let row = LocationRow {
+            id: LocationId(7),
+            image_id: ImageId("image".to_owned()),
+            value: StoredValue::new("cinder://volume".to_owned()),
+            meta_data: None,
+            status: "pending_delete".to_owned(),
+            deleted_at: None,
+            image: None,
+        };
+        let probed = Probed { stored: Some(1), ..Answer::because(Outcome::Deleting, "since noon").into() };
+        let refusal = judge(&row, Some(StoreId("volumes".to_owned())), probed, Some(1)).unwrap_err();
+        assert_eq!(refusal.to_string(), "the data of location 7 in store volumes is being deleted: since noon");
+    }
 }

@@ -103,6 +103,16 @@ pub enum Refusal {
         /// The store's words.
         detail: Option<String>,
     },
+    /// The store is deleting it.
+    #[error("the data of location {location}{} is being deleted{}", in_store(.store.as_ref()), in_words(.detail.as_deref()))]
+    Going {
+        /// The location.
+        location: LocationId,
+        /// Its store.
+        store: Option<StoreId>,
+        /// The store's words.
+        detail: Option<String>,
+    },
     /// A delete had begun with the data.
     #[error("the data of location {location}{} is not whole: {missing}; a delete had begun", in_store(.store.as_ref()))]
     Damaged {

@@ -15,7 +15,6 @@ use super::observer::Observer;
 use super::plan::Reason;
 use super::report::CycleReport;
 use crate::host_lock::{HostLock, LockError};
-use crate::store::Outcome;
 
 /// How long a cycle waits for a restore: longer than most take, shorter than a watchdog waits.
 const WAIT: Duration = Duration::from_secs(60);
@@ -59,9 +58,9 @@ pub(super) async fn from_restores(
 
 /// Gives the lock back. A call that nobody waits for any more may take effect yet: a restore waits for that, too.
 pub(super) fn release(lock: Option<HostLock>, report: &CycleReport, longest_call: Duration) {
-    let silent = Reason::Outcome(Outcome::Unavailable);
+    let may_take_effect = |reason| matches!(reason, Reason::Outcome(outcome) if outcome.may_take_effect());
     let unanswered =
-        report.kept.lines().any(|(_, reason, line)| reason == silent && line.tally.locations > line.waiting);
+        report.kept.lines().any(|(_, reason, line)| may_take_effect(reason) && line.tally.locations > line.waiting);
     if let Some(lock) = lock
         && (unanswered || report.failure.is_some())
     {

@@ -180,6 +180,9 @@ impl Audit<'_> {
         budget: &mut Budget,
     ) -> (Verdict, Option<Resolved>) {
         let (location, image) = plan::ids(row);
+        if plan::paused(row, self.policy).is_some() {
+            return (Verdict::Keep(Keep::plain(Reason::Paused)), None);
+        }
         let untried = known.memory.see(location, image).filter(|_| plan::is_due(row, self.policy.horizon));
         if let Some(untried) = untried {
             budget.see(image);

@@ -54,7 +54,7 @@ impl<'a> Lanes<'a> {
         let read = || self.catalog.statuses(portion);
         let rows = patience::retry(self.patience, "read statuses of locations", read).await?;
         let there = rows.iter().map(|(location, ..)| *location).collect();
-        self.tell_vanished(lane, portion, &there, settled).await;
+        self.tell_vanished(lane, portion, &there, |_| None, settled).await;
         let mut wanted = Vec::with_capacity(rows.len());
         for (location, image, status) in rows {
             let end = match status.as_str() {
@@ -105,8 +105,7 @@ impl<'a> Lanes<'a> {
         call: Call<'a>,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<Call<'a>, CatalogError> {
-        let locations: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
-        let ready = self.holder.ready(&locations).await?;
+        let ready = self.holder.ready(&call.locations()).await?;
         if ready.iter().all(|ready| *ready) {
             return Ok(call);
         }

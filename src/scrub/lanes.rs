@@ -7,29 +7,34 @@
 //! is left alone until the next cycle, and gets a single call first in a later one; what lies elsewhere in the same store
 //! goes on. Fails only by the database.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
+use super::going::{Entry, Going};
 use super::guard::Approval;
 use super::holder::Holder;
 use super::memory::Memory;
 use super::observer::{InHand, Observer, StoreCall};
-use super::patience;
-use super::plan::{self, Keep, Policy, Reason};
-use super::pulse::{Pulse, UnderWay};
-use super::queue::{Call, Left, Queue, add};
+use super::plan::{Keep, Policy, Reason};
+use super::pulse::UnderWay;
+use super::queue::{Call, Left, Queue};
+use super::rate::Tempo;
 use super::report::Example;
 use super::silence::Heard;
 use crate::catalog::{Catalog, CatalogError, LocationId};
 use crate::crash::{self, Point};
 use crate::store::{Answer, Outcome, Store};
+
+/// A lane that waits shows so often that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// What became of one location.
 #[derive(Debug)]
@@ -39,7 +44,7 @@ pub(super) struct Settled {
     pub bytes: u64,
     pub due_at: Option<DateTime<Utc>>,
     pub end: End,
-    /// Its store was called and gave no answer: the call may still take effect.
+    /// Its store was called and gave no answer, or is at it: the data may still go.
     pub unanswered: bool,
 }
 
@@ -84,28 +89,40 @@ impl<'a> Lanes<'a> {
         settled: mpsc::Sender<Settled>,
     ) -> Result<Vec<Left>, CatalogError> {
         let store = self.policy.stores.all()[lane].as_ref();
-        let pace = store.pace();
+        let tempo = Tempo::of(self.policy.stores, lane, self.memory, self.look_lasts);
         let turn = |container: &str| self.memory.turn(store.id(), container, self.clock.now());
-        let mut queue = Queue::new(ids, pace);
+        let mut queue = Queue::new(ids, tempo.look_ahead);
         let mut working = FuturesUnordered::new();
         let mut failure = None;
         loop {
             let goes_on = failure.is_none() && !self.stop.is_cancelled() && !settled.is_closed();
+            let mut wake = None;
             if goes_on {
                 // Where it fails, what is in hand is waited for, so that it can still be recorded or counted.
-                failure = self.refill(lane, &mut queue, pace.batch, &settled).await.err();
-                while working.len() < pace.workers.max(1)
-                    && let Some(call) = queue.next(turn)
+                failure = self.refill(lane, &mut queue, &tempo, &settled).await.err();
+                let now = Instant::now();
+                while working.len() < tempo.workers
+                    && let Some(call) = queue.next(turn, tempo.next().is_none_or(|next| next <= now))
                 {
+                    tempo.begin(now, call.cost());
                     working.push(self.call(lane, store, call, &settled));
                 }
+                let next = tempo.next().filter(|next| *next > now && working.len() < tempo.workers);
+                wake = queue.wakes_at(next);
+            } else {
+                self.leave_going(lane, &mut queue, &settled).await;
             }
             self.observer.lane(store.id(), queue.len(), working.len());
-            match working.next().await {
+            let answered = tokio::select! {
+                answered = working.next(), if !working.is_empty() => answered,
+                () = self.wait(wake, &settled), if wake.is_some() => continue,
+                else => None,
+            };
+            match answered {
                 Some(Ok((call, answers))) => {
                     let heard = Heard::of(answers.iter().map(|answer| Some(answer.outcome)));
                     self.memory.heard(store.id(), &call.container, heard, call.probe, self.clock.now());
-                    self.hand_on(lane, call.in_hand, answers, &settled).await;
+                    self.hand_on(lane, call.in_hand, answers, &mut queue.going, &settled).await;
                 }
                 Some(Err(error)) => failure = Some(error),
                 // Nothing is under way, so nothing can be waited for either.
@@ -120,70 +137,77 @@ impl<'a> Lanes<'a> {
         failure.map_or_else(|| Ok(queue.into_left()), Err)
     }
 
-    /// Looks at the next portion's rows once all calls of the one before are on their way.
+    /// Looks at what its store may be done with by now; and at the next portion's rows, once all calls of the one before
+    /// are on their way.
     async fn refill(
         &self,
         lane: usize,
         queue: &mut Queue<'a>,
-        batch: usize,
+        tempo: &Tempo<'_>,
         settled: &mpsc::Sender<Settled>,
     ) -> Result<(), CatalogError> {
+        self.look_at_going(lane, queue, tempo.full_batch, settled).await?;
         if queue.waiting.is_empty()
+            && queue.going.len() < tempo.most_going
             && let Some(portion) = queue.next_portion()
         {
             let ours = match self.holder.is_needed() {
                 true => self.claim(lane, &portion, &mut queue.others, settled).await?,
                 false => portion,
             };
-            queue.waiting = self.look(lane, &ours, batch, settled).await?;
+            queue.waiting = self.look(lane, &ours, tempo.batch, |_| None, settled).await?;
         }
         Ok(())
     }
 
-    /// Reads a portion's rows again and examines each. What is kept after all is handed on at once.
-    async fn look(
+    /// Brings back the locations that were `deleting` and are to be looked at now, by a fresh look at their rows.
+    async fn look_at_going(
         &self,
         lane: usize,
-        portion: &[LocationId],
+        queue: &mut Queue<'a>,
         batch: usize,
         settled: &mpsc::Sender<Settled>,
-    ) -> Result<VecDeque<Call<'a>>, CatalogError> {
-        let read = || self.catalog.locations(portion);
-        let rows = patience::retry(self.patience, "read locations again", read).await?;
-        let looked_at = Instant::now();
-        crash::point(Point::AfterLook);
-        let there = rows.iter().map(|row| plan::ids(row).0).collect();
-        self.tell_vanished(lane, portion, &there, settled).await;
-        let mut calls = VecDeque::new();
-        for row in &rows {
-            let due_at = plan::due_at(row, self.policy.horizon);
-            let in_hand = InHand { which: Example::of(row), bytes: plan::bytes(row), due_at };
-            match self.approval.examine(row, self.policy, lane) {
-                Ok(approved) => {
-                    let approved = approved.watched(Pulse::of(plan::bytes(row), &self.under_way));
-                    let approved = approved.under(self.holder.tenure(in_hand.which.location));
-                    add(&mut calls, looked_at, in_hand, approved, batch);
-                }
-                Err(keep) => self.send(settled, in_hand.settled(lane, End::Kept(keep))).await,
+    ) -> Result<(), CatalogError> {
+        let due = queue.going.take_due(Instant::now());
+        if due.is_empty() {
+            return Ok(());
+        }
+        let waits: HashMap<_, _> = due.iter().map(|one| (one.in_hand.which.location, one.in_hand.waited)).collect();
+        let portion: Vec<_> = due.iter().map(|one| one.in_hand.which.location).collect();
+        let waited = |location| waits.get(&location).copied().flatten();
+        match self.look(lane, &portion, batch, waited, settled).await {
+            Ok(calls) => {
+                calls.into_iter().rev().for_each(|call| queue.waiting.push_front(call));
+                Ok(())
+            }
+            Err(error) => {
+                queue.going.put_back(due, Instant::now());
+                Err(error)
             }
         }
-        Ok(calls)
     }
 
-    /// Rows that were there when the cycle was planned, and are not any more.
-    pub(super) async fn tell_vanished(
-        &self,
-        lane: usize,
-        portion: &[LocationId],
-        there: &HashSet<LocationId>,
-        settled: &mpsc::Sender<Settled>,
-    ) {
-        if there.len() == portion.len() {
-            return;
+    /// What its store is still at is left to the next cycle, which looks again.
+    async fn leave_going(&self, lane: usize, queue: &mut Queue<'a>, settled: &mpsc::Sender<Settled>) {
+        for Entry { in_hand, detail } in queue.take_going() {
+            let keep = Keep { reason: Reason::Outcome(Outcome::Deleting), detail };
+            self.send(settled, in_hand.settled(lane, End::Kept(keep))).await;
         }
-        for location in portion.iter().filter(|location| !there.contains(location)) {
-            let keep = Keep { reason: Reason::Changed, detail: Some("its row has gone".to_owned()) };
-            self.send(settled, InHand::unread(*location).settled(lane, End::Kept(keep))).await;
+    }
+
+    /// Waits until then, or until the lane has to end. Shows life meanwhile: the wait is as it should be.
+    async fn wait(&self, until: Option<Instant>, settled: &mpsc::Sender<Settled>) {
+        let Some(until) = until else { return };
+        let sleep = async {
+            while Instant::now() < until {
+                tokio::time::sleep_until(until.min(Instant::now() + SIGN_OF_LIFE)).await;
+                self.observer.alive();
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = self.stop.cancelled() => {}
+            () = settled.closed() => {}
         }
     }
 
@@ -200,28 +224,12 @@ impl<'a> Lanes<'a> {
             Some(pool) => pool.acquire().await.ok(),
             None => None,
         };
-        if call.looked_at.elapsed() >= self.look_lasts {
-            let portion: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
-            let mut fresh = self.look(lane, &portion, portion.len(), settled).await?;
-            let first = fresh.pop_front();
-            for moved in fresh.into_iter().flat_map(|call| call.in_hand) {
-                let detail = Some("what it points to was changed in the meantime".to_owned());
-                self.send(settled, moved.settled(lane, End::Kept(Keep { reason: Reason::Changed, detail }))).await;
-            }
-            match first {
-                Some(fresh) => {
-                    let probe = call.probe.filter(|probe| probe.is_for(&fresh.container));
-                    call = Call { probe, ..fresh };
-                }
-                None => return Ok((Call { in_hand: Vec::new(), approved: Vec::new(), ..call }, Vec::new())),
-            }
-        }
+        call = self.look_once_more(lane, call, settled).await?;
         call = self.still_ours(lane, call, settled).await?;
         if call.in_hand.is_empty() {
             return Ok((call, Vec::new()));
         }
-        let locations: Vec<_> = call.in_hand.iter().map(|in_hand| in_hand.which.location).collect();
-        self.holder.begin(&locations);
+        self.holder.begin(&call.locations());
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let seen = StoreCall { number, store: store.id(), container: &call.container, in_hand: &call.in_hand };
         self.observer.call_began(&seen);
@@ -233,13 +241,24 @@ impl<'a> Lanes<'a> {
         Ok((call, answers))
     }
 
-    async fn hand_on(&self, lane: usize, in_hand: Vec<InHand>, answers: Vec<Answer>, settled: &mpsc::Sender<Settled>) {
+    async fn hand_on(
+        &self,
+        lane: usize,
+        in_hand: Vec<InHand>,
+        answers: Vec<Answer>,
+        going: &mut Going,
+        settled: &mpsc::Sender<Settled>,
+    ) {
         let unanswered = || Answer::because(Outcome::Failed, "the store gave fewer answers than it was asked for");
-        let mut answers = answers.into_iter();
+        let (mut answers, now) = (answers.into_iter(), Instant::now());
         for in_hand in in_hand {
             let answer = answers.next().unwrap_or_else(unanswered);
+            if answer.outcome == Outcome::Deleting {
+                going.add(in_hand, answer.detail, now);
+                continue;
+            }
             log_remark(&in_hand.which, &answer);
-            let unanswered = answer.outcome == Outcome::Unavailable;
+            let unanswered = answer.outcome.may_take_effect();
             let end = if answer.outcome.finishes() { End::Gone(answer.outcome) } else { End::Kept(answer.into()) };
             self.send(settled, Settled { unanswered, ..in_hand.settled(lane, end) }).await;
         }
@@ -268,10 +287,12 @@ fn log_remark(one: &Example, answer: &Answer) {
 impl InHand {
     /// One whose row is not at hand.
     pub(super) const fn unread(location: LocationId) -> Self {
-        Self { which: Example::vanished(location), bytes: 0, due_at: None }
+        Self { which: Example::vanished(location), bytes: 0, due_at: None, waited: None }
     }
 
+    /// Without another answer: what its store was at may still take effect.
     pub(super) fn settled(self, lane: usize, end: End) -> Settled {
-        Settled { which: self.which, lane, bytes: self.bytes, due_at: self.due_at, end, unanswered: false }
+        let Self { which, bytes, due_at, waited } = self;
+        Settled { which, lane, bytes, due_at, end, unanswered: waited.is_some() }
     }
 }

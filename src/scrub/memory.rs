@@ -24,6 +24,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::breaker::{Breaker, BreakerPosition, Change, Permit};
 use super::plan::{self, Keep, Reason};
+use super::rate::Begun;
 use super::retry::{self, Attempt, Chance, Remedy, Standing};
 use super::silence::{CALLS, Heard, Silence};
 use super::skew::Skew;
@@ -48,6 +49,8 @@ pub struct Memory {
     locations: Mutex<Locations>,
     breakers: Mutex<Breakers>,
     orders: Mutex<Orders>,
+    /// The last call to each store that has a rate.
+    begun: Mutex<HashMap<StoreId, Begun>>,
     /// What was last said of the host's clock.
     skew: Mutex<Skew>,
 }
@@ -133,6 +136,7 @@ impl Memory {
             locations: Mutex::default(),
             breakers: Mutex::default(),
             orders: Mutex::default(),
+            begun: Mutex::default(),
             skew: Mutex::default(),
         }
     }
@@ -237,6 +241,13 @@ impl Memory {
         attempt.waits(now).then(|| untried(attempt))
     }
 
+    /// A location stays pending in a store that is paused: what is known of it is known after that, too.
+    pub(super) fn stays(&self, location: LocationId) {
+        if let Some(attempt) = self.lock_locations().known.get_mut(&location) {
+            attempt.seen = self.cycle();
+        }
+    }
+
     /// If a container with something due in it is left alone from the start: why that stays.
     pub(super) fn leave_alone(&self, store: &StoreId, container: &str) -> Option<Keep> {
         let now = self.lock_locations().now;
@@ -292,6 +303,18 @@ impl Memory {
     /// A location is finished.
     pub(super) fn gone(&self, location: LocationId) {
         self.lock_locations().known.remove(&location);
+    }
+
+    /// The last call to a store that has a rate.
+    pub(super) fn begun(&self, store: &StoreId) -> Option<Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(store).copied()
+    }
+
+    /// A call to such a store begins.
+    pub(super) fn note_begun(&self, store: &StoreId, after: impl FnOnce(Option<Begun>) -> Begun) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = after(begun.get(store).copied());
+        begun.insert(store.clone(), now);
     }
 
     /// Whether a call may be made now.

@@ -141,6 +141,8 @@ pub struct InHand {
     pub bytes: u64,
     /// When its grace period was over.
     pub due_at: Option<DateTime<Utc>>,
+    /// Its store was at it when it was last asked (`deleting`), and it has waited so long for this look.
+    pub(super) waited: Option<Duration>,
 }
 
 /// What the database was asked.

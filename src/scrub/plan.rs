@@ -38,6 +38,8 @@ pub enum Reason {
     Unfinished,
     /// This cycle has reached `max_images_per_cycle` or `max_bytes_per_cycle`.
     Limit,
+    /// Its store is not to be worked on for now (`pause`).
+    Paused,
     /// The scrubber was asked to stop before it came to this one.
     Interrupted,
     /// No store was asked, or it did not delete.
@@ -58,6 +60,7 @@ impl Reason {
             Self::GivenUp => "given_up",
             Self::Unfinished => "unfinished",
             Self::Limit => "limit",
+            Self::Paused => "paused",
             Self::Interrupted => "interrupted",
             Self::Outcome(outcome) => outcome.as_str(),
         }
@@ -87,14 +90,15 @@ impl Reason {
             Self::Claimed => Some(Self::GivenUp),
             Self::GivenUp => Some(Self::Unfinished),
             Self::Unfinished => Some(Self::Limit),
-            Self::Limit => Some(Self::Interrupted),
+            Self::Limit => Some(Self::Paused),
+            Self::Paused => Some(Self::Interrupted),
             Self::Interrupted | Self::Outcome(_) => None,
         }
     }
 
     /// Whether a location was only not come to in this cycle, and nothing is to be said of it.
     pub const fn is_postponed(self) -> bool {
-        matches!(self, Self::NotDue | Self::Claimed | Self::Limit | Self::Interrupted)
+        matches!(self, Self::NotDue | Self::Claimed | Self::Limit | Self::Paused | Self::Interrupted)
     }
 
     /// Whether an operator has something to look at.
@@ -199,10 +203,25 @@ pub fn decide(row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) -> Deci
     if let Err(keep) = due(row, policy.horizon) {
         return Decision::Keep(keep, None);
     }
-    match resolve(row, policy) {
+    let decided = route(row, policy).map_err(|keep| (keep, None)).and_then(|(location, store)| {
+        if policy.stores.is_paused(store) {
+            return Err((Keep::plain(Reason::Paused), Some(store)));
+        }
+        locate(location, store, policy)
+    });
+    match decided {
         Ok(resolved) => Decision::Delete(resolved),
         Err((keep, store)) => Decision::Keep(keep, store),
     }
+}
+
+/// The store of a row whose time has come, if it is paused: whatever is known of earlier failures, that is why it stays.
+pub(super) fn paused(row: &Result<LocationRow, BrokenRow>, policy: &Policy<'_>) -> Option<usize> {
+    if !policy.stores.is_any_paused() {
+        return None;
+    }
+    let row = row.as_ref().ok().filter(|row| due(row, policy.horizon).is_ok())?;
+    route(row, policy).ok().map(|(_, store)| store).filter(|store| policy.stores.is_paused(*store))
 }
 
 /// Whether a row is pending and its time has come, whatever else there is to say of it.
@@ -266,13 +285,23 @@ pub(super) fn changed(status: &str) -> Keep {
     Keep::because(Reason::Changed, format!("its status is {status} now"))
 }
 
-/// Decrypts, parses and routes. The store's index comes along where the row got that far.
+/// Decrypts, parses and routes, also to a store that is paused. The store's index comes along where the row got that far.
 ///
 /// # Errors
 /// Why the location leads nowhere.
 pub fn resolve(row: &LocationRow, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
-    let location = location::open(row.value.expose(), &row.image_id.0, policy.keys).map_err(|e| (e.into(), None))?;
-    let store = policy.stores.route(&location, row.meta_data.as_deref()).map_err(|answer| (answer.into(), None))?;
+    let (location, store) = route(row, policy).map_err(|keep| (keep, None))?;
+    locate(location, store, policy)
+}
+
+/// The URI and its store.
+fn route(row: &LocationRow, policy: &Policy<'_>) -> Result<(Location, usize), Keep> {
+    let location = location::open(row.value.expose(), &row.image_id.0, policy.keys)?;
+    let store = policy.stores.route(&location, row.meta_data.as_deref())?;
+    Ok((location, store))
+}
+
+fn locate(location: Location, store: usize, policy: &Policy<'_>) -> Result<Resolved, (Keep, Option<usize>)> {
     let target = policy.stores.all()[store].locate(&location).map_err(|answer| (answer.into(), Some(store)))?;
     Ok(Resolved { store, location, target })
 }

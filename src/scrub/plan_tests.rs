@@ -114,10 +114,38 @@ fn only_what_an_operator_can_mend_is_a_failure() {
         Reason::Restored,
         Reason::Changed,
         Reason::Limit,
+        Reason::Paused,
         Reason::Interrupted,
         Reason::Outcome(Outcome::InUse),
+        Reason::Outcome(Outcome::Deleting),
         Reason::Outcome(Outcome::Shared),
     ];
     assert!(not.iter().all(|reason| !reason.is_failure()));
     assert!(Reason::Orphaned.is_failure() && Reason::Outcome(Outcome::Unavailable).is_failure());
+}
+
+/// Whoever asks, and also where the store of a row was changed to one that is paused.
+#[test]
+fn what_lies_in_a_paused_store_is_kept_and_can_be_resolved_all_the_same() {
+    use crate::config::{ConfigSource, Invocation, load};
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.conf");
+    let text = "[glance_store]\nfilesystem_store_datadir = /\n[scrubber]\npause = true\n";
+    std::fs::write(&file, text).unwrap();
+    let connection = ("OS_DATABASE__CONNECTION".to_owned(), "sqlite:////glance.sqlite".to_owned());
+    let sources = vec![ConfigSource::File(file)];
+    let invocation =
+        Invocation { sources, env: [connection].into(), search: Some(Vec::new()), ..Invocation::default() };
+    let stores = crate::store::open(&load(&invocation).unwrap());
+    let horizon = horizon(at(NOW), Duration::from_secs(3600));
+    let policy = Policy { horizon, keys: &Keyring::empty(), stores: &stores };
+    let old = row(Some(image("pending_delete", true, Some("2020-01-01T00:00:00Z"))), None);
+    assert_eq!(resolve(&old, &policy).unwrap().store, 0, "a restore asks its store");
+    let (old, young) = (Ok(old), Ok(row(Some(image("pending_delete", true, Some(NOW))), None)));
+    let decided = |row| match decide(row, &policy) {
+        Decision::Keep(keep, store) => (keep.reason, store),
+        Decision::Delete(_) => panic!("it would go"),
+    };
+    assert_eq!((decided(&old), paused(&old, &policy)), ((Reason::Paused, Some(0)), Some(0)));
+    assert_eq!((decided(&young), paused(&young, &policy)), ((Reason::NotDue, None), None));
 }

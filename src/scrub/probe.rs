@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::plan::Resolved;
 use super::silence::Silence;
-use crate::store::{Answer, Outcome, Pace, Probed, Store, Stores};
+use crate::store::{Answer, Outcome, Probed, Store, Stores};
 
 /// Asks about page after page, and remembers which stores are silent.
 pub struct Prober<'a> {
@@ -44,11 +44,13 @@ impl<'a> Prober<'a> {
         for (place, target) in page.into_iter().enumerate() {
             let Some(target) = target else { continue };
             let store = target.store;
-            add(&mut calls[store], place, target, self.stores.all()[store].pace().batch);
+            add(&mut calls[store], place, target, self.stores.pace(store).batch);
         }
         let pool = self.pool.as_ref();
-        let stores = self.stores.all().iter().zip(&mut self.silences).zip(calls);
-        let looks = stores.map(|((store, silence), calls)| ask_store(store.as_ref(), silence, calls, pool));
+        let stores = self.stores.all().iter().enumerate().zip(&mut self.silences).zip(calls);
+        let looks = stores.map(|(((index, store), silence), calls)| {
+            ask_store(store.as_ref(), self.stores.pace(index).workers, silence, calls, pool)
+        });
         for (place, probed) in join_all(looks).await.into_iter().flatten() {
             answers[place] = Some(probed);
         }
@@ -73,11 +75,11 @@ fn add(calls: &mut VecDeque<Call>, place: usize, target: Resolved, batch: usize)
 /// Asks one store at its pace; a container that has been silent for too long is not asked any more.
 async fn ask_store(
     store: &dyn Store,
+    workers: usize,
     silence: &mut Silence,
     mut waiting: VecDeque<Call>,
     pool: Option<&Semaphore>,
 ) -> Vec<(usize, Probed)> {
-    let Pace { workers, .. } = store.pace();
     let mut working = FuturesUnordered::new();
     let mut answers = Vec::new();
     loop {

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::slice::Chunks;
-use std::time::Instant;
 
+use tokio::time::Instant;
+
+use super::going::{Entry, Going};
 use super::guard::Approved;
 use super::memory::{Probe, Turn};
 use super::observer::InHand;
@@ -15,7 +17,7 @@ use super::plan::{Keep, Reason};
 use super::silence::Silence;
 use super::survey::PAGE;
 use crate::catalog::LocationId;
-use crate::store::{Outcome, Pace};
+use crate::store::Outcome;
 
 /// What a lane did not get to: how many locations, and why.
 #[derive(Debug)]
@@ -27,11 +29,22 @@ pub(super) struct Left {
 /// Locations in one container for one call to the store, with their approvals in the same order.
 pub(super) struct Call<'a> {
     pub container: String,
-    pub looked_at: Instant,
+    pub looked_at: std::time::Instant,
     pub in_hand: Vec<InHand>,
     pub approved: Vec<Approved>,
     /// It is the only one to its container for now.
     pub probe: Option<Probe<'a>>,
+}
+
+impl Call<'_> {
+    pub(super) fn locations(&self) -> Vec<LocationId> {
+        self.in_hand.iter().map(|in_hand| in_hand.which.location).collect()
+    }
+
+    /// Deletes that it begins: to look again at what its store is at costs nothing.
+    pub(super) fn cost(&self) -> usize {
+        self.in_hand.iter().filter(|in_hand| in_hand.waited.is_none()).count()
+    }
 }
 
 /// A lane's locations that are not in hand yet.
@@ -42,19 +55,22 @@ pub(super) struct Queue<'a> {
     /// What others had claimed, to be looked at once more.
     pub again: Vec<LocationId>,
     pub others: Others,
+    /// What its store is at.
+    pub going: Going,
     pub waiting: VecDeque<Call<'a>>,
     /// Locations that were not tried because of silence.
     pub left_alone: usize,
 }
 
 impl<'a> Queue<'a> {
-    pub(super) fn new(ids: &'a [LocationId], pace: Pace) -> Self {
-        let look_ahead = (pace.workers * pace.batch * 4).clamp(1, PAGE);
+    /// `look_ahead`: how many locations make a portion, at least one.
+    pub(super) fn new(ids: &'a [LocationId], look_ahead: usize) -> Self {
         Self {
-            portions: ids.chunks(look_ahead),
+            portions: ids.chunks(look_ahead.max(1)),
             unread: ids.len(),
             again: Vec::new(),
             others: Others::default(),
+            going: Going::default(),
             waiting: VecDeque::new(),
             left_alone: 0,
         }
@@ -77,16 +93,38 @@ impl<'a> Queue<'a> {
         self.unread += self.again.len();
     }
 
-    /// The next call that may be made now.
-    pub(super) fn next(&mut self, turn: impl Fn(&str) -> Turn<'a>) -> Option<Call<'a>> {
+    /// The next call that may be made now. `may_cost`: whether a delete may be begun.
+    pub(super) fn next(&mut self, turn: impl Fn(&str) -> Turn<'a>, may_cost: bool) -> Option<Call<'a>> {
         let mut place = 0;
         loop {
-            match turn(&self.waiting.get(place)?.container) {
+            let call = self.waiting.get(place)?;
+            if !may_cost && call.cost() > 0 {
+                place += 1;
+                continue;
+            }
+            match turn(&call.container) {
                 Turn::Ask(probe) => return self.waiting.remove(place).map(|call| Call { probe, ..call }),
                 Turn::Wait => place += 1,
                 Turn::LeaveAlone => self.left_alone += self.waiting.remove(place)?.in_hand.len(),
             }
         }
+    }
+
+    /// When there is something to be done, if nothing happens before. `next`: when a delete may be begun, where that is
+    /// what calls wait for.
+    pub(super) fn wakes_at(&self, next: Option<Instant>) -> Option<Instant> {
+        let next = next.filter(|_| self.waiting.iter().any(|call| call.cost() > 0));
+        self.going.next().into_iter().chain(next).min()
+    }
+
+    /// What its store is at, wherever it waits to be looked at again.
+    pub(super) fn take_going(&mut self) -> Vec<Entry> {
+        let (again, others) = self.waiting.drain(..).partition(|call| call.cost() == 0);
+        self.waiting = others;
+        let again: VecDeque<Call<'a>> = again;
+        let entry = |in_hand| Entry { in_hand, detail: None };
+        let again = again.into_iter().flat_map(|call| call.in_hand).map(entry);
+        self.going.take_all().into_iter().chain(again).collect()
     }
 
     /// Gives up what still waits for its turn.
@@ -97,6 +135,7 @@ impl<'a> Queue<'a> {
     /// What will not be tried any more in this cycle.
     pub(super) fn into_left(self) -> Vec<Left> {
         let interrupted = self.len();
+        debug_assert_eq!(self.going.len(), 0, "told as what it is");
         let detail = Some(Silence::detail("left alone until the next cycle"));
         let silent = Keep { reason: Reason::Outcome(Outcome::Unavailable), detail };
         let parts = [(interrupted, Keep::plain(Reason::Interrupted)), (self.left_alone, silent)];
@@ -110,14 +149,14 @@ impl<'a> Queue<'a> {
 
     /// Locations.
     pub(super) fn len(&self) -> usize {
-        self.unread + self.waiting.iter().map(|call| call.in_hand.len()).sum::<usize>()
+        self.unread + self.going.len() + self.waiting.iter().map(|call| call.in_hand.len()).sum::<usize>()
     }
 }
 
 /// Puts a location into the last call to its container that has room, or into a new one.
 pub(super) fn add(
     calls: &mut VecDeque<Call<'_>>,
-    looked_at: Instant,
+    looked_at: std::time::Instant,
     in_hand: InHand,
     approved: Approved,
     batch: usize,

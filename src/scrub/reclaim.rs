@@ -36,7 +36,7 @@ impl Reclaim<'_> {
     /// Goes through the trash of every store.
     pub(super) async fn run(&self, report: &mut CycleReport) -> Result<(), CatalogError> {
         let mut is_ready = false;
-        for store in self.policy.stores.all() {
+        for store in self.policy.stores.not_paused() {
             if self.stop.is_cancelled() {
                 break;
             }
@@ -45,7 +45,7 @@ impl Reclaim<'_> {
             }
             if !is_ready {
                 // The survey of a cycle in which nothing is due asks no store.
-                self.policy.stores.prepare().await;
+                self.policy.stores.prepare_not_paused().await;
                 is_ready = true;
             }
             let listed = store.trash().await;

@@ -78,6 +78,8 @@ mod tests {
         assert!(!after(&[&[down], &[down]]));
         assert!(!after(&[&[down], &[down], &[up], &[down]]), "an answer begins the count anew");
         assert!(!after(&[&[down], &[down], &[down, up]]), "one answer in a call is an answer");
+        let at_it = Some(Outcome::Deleting);
+        assert!(!after(&[&[down], &[down], &[at_it], &[down]]), "a store that works on is no silent one");
         assert!(!after(&[&[down], &[down], &[None]]), "nothing to say against deleting is an answer");
         assert!(!after(&[&[down], &[down], &[]]), "a call that was not made is no silence");
         assert!(after(&[&[down], &[down], &[], &[down]]), "and no answer");

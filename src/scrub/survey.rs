@@ -73,7 +73,7 @@ pub async fn survey(
     memory.scanned(&locations);
     // Where all wait, no store is spoken to.
     if memory.lets_any(&locations) {
-        policy.stores.prepare().await;
+        policy.stores.prepare_not_paused().await;
     }
     let mut survey = Survey::new(policy.stores, limits, memory, claims);
     for page in locations.chunks(PAGE) {
@@ -194,6 +194,10 @@ impl<'a> Survey<'a> {
         policy: &Policy<'_>,
     ) -> Option<(Keep, Option<StoreId>, Standing)> {
         let ((location, image), bytes) = (plan::ids(row), plan::bytes(row));
+        if let Some(store) = plan::paused(row, policy) {
+            self.memory.stays(location);
+            return Some((Keep::plain(Reason::Paused), Some(policy.stores.all()[store].id().clone()), Standing::New));
+        }
         let untried = self.memory.see(location, image);
         // What has changed so that it is not due any more is told as what it is.
         if let Some(untried) = untried.filter(|_| plan::is_due(row, policy.horizon)) {

@@ -35,7 +35,7 @@ pub trait Store: Send + Sync {
     /// The URI schemes that it serves.
     fn schemes(&self) -> &'static [Scheme];
 
-    /// How much may be asked of it at once.
+    /// How much may be asked of it at once, where the config does not say: see [`Stores::pace`].
     fn pace(&self) -> Pace;
 
     /// Gets to know what [`Store::locate`] needs of the backend (the id of a Ceph cluster, say). Called once in
@@ -187,7 +187,8 @@ impl State {
 /// Opens every configured store. Contacts nobody: a store that is down is found out by its own lane, alone.
 pub fn open(config: &Config) -> Stores {
     let stores = config.stores.stores.iter().map(|store| open_store(store, config)).collect();
-    Stores::new(config.stores.multi, stores)
+    let paces = config.stores.stores.iter().map(|store| store.pace).collect();
+    Stores::new(config.stores.multi, stores).paced(paces)
 }
 
 /// Ends the process where a call that hangs in a backend's library would make ending it in the usual way crash: the

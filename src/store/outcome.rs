@@ -14,6 +14,8 @@ pub enum Outcome {
     NothingToDelete,
     /// Clones, watchers, an attached volume. Not an error; tried again.
     InUse,
+    /// The store has taken the order and is at it: the data goes, and is not proven gone yet. Asked again soon.
+    Deleting,
     /// A location that must keep its data points to the same data.
     Shared,
     /// The stored value cannot be decrypted with the keys at hand.
@@ -32,12 +34,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the vocabulary.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Deleted,
         Self::Absent,
         Self::Trashed,
         Self::NothingToDelete,
         Self::InUse,
+        Self::Deleting,
         Self::Shared,
         Self::Undecryptable,
         Self::Malformed,
@@ -55,6 +58,7 @@ impl Outcome {
             Self::Trashed => "trashed",
             Self::NothingToDelete => "nothing_to_delete",
             Self::InUse => "in_use",
+            Self::Deleting => "deleting",
             Self::Shared => "shared",
             Self::Undecryptable => "undecryptable",
             Self::Malformed => "malformed",
@@ -70,9 +74,14 @@ impl Outcome {
         matches!(self, Self::Deleted | Self::Absent | Self::Trashed | Self::NothingToDelete)
     }
 
-    /// Whether an operator has something to look at. `in_use` and `shared` are as they should be.
+    /// Whether an operator has something to look at. `in_use`, `deleting` and `shared` are as they should be.
     pub const fn is_failure(self) -> bool {
-        !self.finishes() && !matches!(self, Self::InUse | Self::Shared)
+        !self.finishes() && !matches!(self, Self::InUse | Self::Deleting | Self::Shared)
+    }
+
+    /// Whether data may still go after this answer: the call was given up, or the store works on.
+    pub const fn may_take_effect(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Deleting)
     }
 }
 

@@ -9,19 +9,27 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{Answer, Outcome, Store, Target};
+use super::{Answer, Outcome, Pace, Store, Target};
+use crate::config::{PaceConfig, Rate};
 use crate::location::Location;
 
 /// All configured stores.
 pub struct Stores {
     multi: bool,
     stores: Vec<Arc<dyn Store>>,
+    /// What the config says of each; nothing, where it is shorter.
+    paces: Vec<PaceConfig>,
 }
 
 impl Stores {
     /// Puts stores under one roof. `multi`: route by store id.
     pub fn new(multi: bool, stores: Vec<Arc<dyn Store>>) -> Self {
-        Self { multi, stores }
+        Self { multi, stores, paces: Vec::new() }
+    }
+
+    /// Works on them as fast as the config says, in the same order.
+    pub fn paced(self, paces: Vec<PaceConfig>) -> Self {
+        Self { paces, ..self }
     }
 
     /// The stores, in the order of the config.
@@ -29,9 +37,44 @@ impl Stores {
         &self.stores
     }
 
+    fn config(&self, index: usize) -> PaceConfig {
+        self.paces.get(index).copied().unwrap_or_default()
+    }
+
+    /// A store's own pace, but as wide as the config wants it.
+    pub fn pace(&self, index: usize) -> Pace {
+        let own = self.stores[index].pace();
+        Pace { workers: self.config(index).workers.unwrap_or(own.workers), ..own }
+    }
+
+    /// `max_deletes_per_second`.
+    pub fn rate(&self, index: usize) -> Option<Rate> {
+        self.config(index).rate
+    }
+
+    /// Whether nothing is deleted from a store for now.
+    pub fn is_paused(&self, index: usize) -> bool {
+        self.config(index).paused
+    }
+
+    /// Whether that holds for any store.
+    pub fn is_any_paused(&self) -> bool {
+        self.paces.iter().any(|pace| pace.paused)
+    }
+
+    /// The stores that are worked on.
+    pub fn not_paused(&self) -> impl Iterator<Item = &Arc<dyn Store>> {
+        self.stores.iter().enumerate().filter(|(index, _)| !self.is_paused(*index)).map(|(_, store)| store)
+    }
+
     /// Lets every store get ready, all at once: see [`Store::prepare`].
     pub async fn prepare(&self) {
         join_all(self.stores.iter().map(|store| store.prepare())).await;
+    }
+
+    /// The same for those that are worked on.
+    pub async fn prepare_not_paused(&self) {
+        join_all(self.not_paused().map(|store| store.prepare())).await;
     }
 
     /// Finds the store of a location; the index is that of [`Self::all`].
@@ -53,9 +96,12 @@ impl Stores {
     /// reached may not know what the location means to it.
     pub fn meanings(&self, location: &Location) -> (Vec<Target>, bool) {
         let mut meanings = (Vec::new(), true);
-        for store in self.stores.iter().filter(|store| store.schemes().contains(&location.scheme)) {
+        let stores = self.stores.iter().enumerate();
+        for (index, store) in stores.filter(|(_, store)| store.schemes().contains(&location.scheme)) {
             match store.locate(location) {
                 Ok(target) => meanings.0.push(target),
+                // One that is paused has not been prepared, and nothing is deleted from it.
+                Err(_) if self.is_paused(index) => {}
                 Err(answer) => meanings.1 &= answer.outcome != Outcome::Unavailable,
             }
         }

@@ -1,9 +1,11 @@
 //! A cycle with stores that misbehave: they hang, lie, fail, or change the database while they delete.
 
+mod deleting;
+mod pace;
 mod retry;
 mod sharing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use glance_scrubber::scrub::{
     Approved, CycleReport, Guards, Limits, Observer, Reason, Scrubber, Settings, SystemClock,
 };
 use glance_scrubber::store::{Answer, Finding, Outcome, Pace, Store, Stores, Target};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +39,7 @@ pub struct Fake {
     /// Waited for before each answer, where set.
     pub gate: Option<Arc<Notify>>,
     calls: AtomicUsize,
+    largest: AtomicUsize,
     prepared: AtomicUsize,
     /// What a URI lies in.
     container: fn(&str) -> &str,
@@ -52,6 +56,7 @@ impl Fake {
             answer: Box::new(answer),
             gate: None,
             calls: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
             prepared: AtomicUsize::new(0),
             container: |_| "pool",
             running: Arc::default(),
@@ -62,6 +67,21 @@ impl Fake {
 
     pub fn saying(id: &str, outcome: Outcome) -> Fake {
         Fake::new(id, move |_| Answer::plain(outcome))
+    }
+
+    /// Answers for `<id><number>` with the outcome of that number. What is `deleting` is for ever: the cycle is stopped
+    /// once everything has been asked about.
+    pub fn by_number(id: &str, stop: &CancellationToken) -> Fake {
+        let (stop, asked) = (stop.clone(), Mutex::new(HashSet::new()));
+        Fake::new(id, move |uri| {
+            let number: usize = uri.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap();
+            let mut asked = asked.lock().unwrap();
+            asked.insert(number);
+            if asked.len() == Outcome::ALL.len() {
+                stop.cancel();
+            }
+            Answer::plain(Outcome::ALL[number])
+        })
     }
 }
 
@@ -89,6 +109,7 @@ impl Store for Fake {
     }
     async fn delete(&self, targets: &[Approved]) -> Vec<Answer> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.largest.fetch_max(targets.len(), Ordering::SeqCst);
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(running, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
@@ -141,25 +162,33 @@ pub fn watched_cycle(
     stop: &CancellationToken,
     observer: &dyn Observer,
 ) -> CycleReport {
+    let (runtime, scrubber) = scrubber(site, Stores::new(true, stores), pool, look_lasts);
+    run(&runtime, &scrubber, observer, stop)
+}
+
+/// A scrubber that can have several cycles, without claims.
+fn scrubber(site: &Site, stores: Stores, pool: Option<usize>, look_lasts: Duration) -> (Runtime, Scrubber) {
     let config = load(&Invocation::from_process(vec![ConfigSource::File(site.config(""))], Vec::new())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let grace = Duration::from_secs(3600);
-        let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
-        let settings = Settings { grace, limits, guards, pool, patience, look_lasts, ..Settings::of(&config, false) };
-        let scrubber = Scrubber {
-            coordination: Coordination::Alone,
-            lock_file: None,
-            ledger: catalog::open(&config.database, Duration::from_secs(20)).await.unwrap(),
-            stores: Stores::new(true, stores),
-            keys: Keyring::empty(),
-            settings,
-            clock: Box::new(SystemClock),
-            memory: Arc::default(),
-        };
-        let report = scrubber.cycle(observer, stop);
-        tokio::time::timeout(Duration::from_secs(50), report).await.expect("the cycle hangs")
-    })
+    let grace = Duration::from_secs(3600);
+    let (limits, guards, patience) = (Limits::default(), Guards::default(), Duration::from_secs(5));
+    let settings = Settings { grace, limits, guards, pool, patience, look_lasts, ..Settings::of(&config, false) };
+    let scrubber = Scrubber {
+        coordination: Coordination::Alone,
+        lock_file: None,
+        ledger: runtime.block_on(catalog::open(&config.database, Duration::from_secs(20))).unwrap(),
+        stores,
+        keys: Keyring::empty(),
+        settings,
+        clock: Box::new(SystemClock),
+        memory: Arc::default(),
+    };
+    (runtime, scrubber)
+}
+
+fn run(runtime: &Runtime, scrubber: &Scrubber, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
+    let cycle = async { tokio::time::timeout(Duration::from_secs(50), scrubber.cycle(observer, stop)).await };
+    runtime.block_on(cycle).expect("the cycle hangs")
 }
 
 /// Counts of a report: finished by outcome, kept by reason.
@@ -180,18 +209,15 @@ fn expect(report: &CycleReport, expected: &[(&str, u64)]) {
 fn every_outcome_ends_where_the_vocabulary_says() {
     let site = Site::new(Engine::Sqlite);
     fill(&site, &[("a", Outcome::ALL.len())]);
-    let by_number = |uri: &str| {
-        let number: usize = uri.trim_start_matches("rbd://a").parse().unwrap();
-        Answer::plain(Outcome::ALL[number])
-    };
-    let report = cycle(&site, vec![Arc::new(Fake::new("a", by_number))], None, &CancellationToken::new());
+    let stop = CancellationToken::new();
+    let report = cycle(&site, vec![Arc::new(Fake::by_number("a", &stop))], None, &stop);
     for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
         let expected = if outcome.finishes() { "deleted" } else { "pending_delete" };
         assert_eq!(states(&site.database, &format!("a{number}")).0, expected, "{outcome}");
         assert_eq!(counts(&report)[&format!("a {outcome}")], 1);
     }
     assert_eq!(report.images_finished, 4);
-    assert_eq!(report.kept.failures(), 6, "in_use and shared are as they should be");
+    assert_eq!(report.kept.failures(), 6, "in_use, deleting and shared are as they should be");
 }
 
 /// The fast store finishes while the slow one has not answered once: only then is the slow one's gate opened.

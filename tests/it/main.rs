@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it is linked once.
 #![cfg(test)] // always so; it is what lets clippy know that these modules are tests
 
+mod all_stores;
 mod bad_input;
 mod catalog;
 mod claims;

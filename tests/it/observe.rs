@@ -32,8 +32,12 @@ fn status(stores: &[&str]) -> Arc<Status> {
 }
 
 fn cycle(site: &Site, stores: Vec<Fake>, observer: &dyn Observer) -> CycleReport {
+    cycle_until(site, stores, observer, &CancellationToken::new())
+}
+
+fn cycle_until(site: &Site, stores: Vec<Fake>, observer: &dyn Observer, stop: &CancellationToken) -> CycleReport {
     let stores = stores.into_iter().map(|store| Arc::new(store) as Arc<dyn Store>).collect();
-    watched_cycle(site, stores, None, Duration::from_secs(600), &CancellationToken::new(), observer)
+    watched_cycle(site, stores, None, Duration::from_secs(600), stop, observer)
 }
 
 /// A server on a port of its own.

@@ -8,13 +8,14 @@ cloud_pid=
 
 launch_cloud() {
   as=()
-  launch "$logs/cloud.log" "$cloud_venv/bin/python" tests/servers/cloud/cloud.py "$run/cloud" --vcsim "$vcsim" --forever
+  launch "$logs/cloud-servers.log" "$cloud_venv/bin/python" tests/servers/cloud/cloud.py "$run/cloud" \
+    --vcsim "$vcsim" --forever
   cloud_pid=$!
   export SCRUBBER_TEST_CLOUD=$run/cloud/cloud.json
 }
 
 wait_for_cloud() {
-  until_it_answers "$cloud_pid" test -e "$run/cloud/ready" || { cat "$logs/cloud.log"; return 1; }
+  until_it_answers "$cloud_pid" test -e "$run/cloud/ready" || { cat "$logs/cloud-servers.log"; return 1; }
 }
 
 # Its servers go with it.

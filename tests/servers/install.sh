@@ -51,9 +51,15 @@ install_packages() {
 
 # What is not in Debian, all at once.
 install_environments() {
-  install_glance & local glance=$!
-  install_cloud & local cloud=$!
-  build_vcsim && wait "$glance" && wait "$cloud"
+  local glance cloud failed=0
+  install_glance &
+  glance=$!
+  install_cloud &
+  cloud=$!
+  build_vcsim || failed=1
+  wait "$glance" || failed=1
+  wait "$cloud" || failed=1
+  return "$failed"
 }
 
 # Glance in a virtual environment that is named after what it was made from, so that a change makes a new one. Wheels only,

@@ -95,7 +95,7 @@ pub struct KeptClaim {
     pub wanted: Wanted,
     /// How it failed; `None` for one that was claimed and not tried, which keeps what was known of it.
     pub failed: Option<FailedAttempt>,
-    /// Its store was called and gave no answer (`unavailable`): the call may still take effect, so it rests
+    /// Its store was called and gave no answer (`unavailable`), or works on (`deleting`): the data may still go, so it rests
     /// ([`crate::claim::release`]). Its row stays in the table until that is over.
     pub unanswered: bool,
 }

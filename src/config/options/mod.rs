@@ -10,6 +10,7 @@ mod database;
 mod default;
 mod glance_store;
 mod logging;
+mod pace;
 mod scrubber;
 mod store_cinder;
 mod store_file;
@@ -69,6 +70,12 @@ pub const GROUPS: &[OptionGroup] = &[
         about: "What this program adds. A name that is not listed here is an error.",
         options: scrubber::OPTIONS,
     },
+    OptionGroup {
+        section: "scrubber",
+        about: "How fast. May stand in a store's section as well, or in [backend_defaults], for that store; with a single \
+                store of each type in [glance_store].",
+        options: pace::OPTIONS,
+    },
 ];
 
 /// The store types with their options. In multi-store mode they stand in the store's own section or in
@@ -86,6 +93,9 @@ pub const STORE_TYPES: &[(&str, &[OptionSpec])] = &[
 /// Options of every store section in multi-store mode.
 pub const STORE_COMMON: &[OptionSpec] = glance_store::EVERY_STORE;
 
+/// Options of every store in either mode, which are this program's own.
+pub const STORE_PACE: &[OptionSpec] = pace::OPTIONS;
+
 /// The options of a store type; none for a type that is not known.
 pub fn store_options(kind: &str) -> &'static [OptionSpec] {
     STORE_TYPES.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, options)| options)
@@ -102,7 +112,8 @@ pub fn find(section: &str, name: &str) -> Option<&'static OptionSpec> {
 
 /// The option of any store type. Names are distinct between types.
 pub fn find_store_option(name: &str) -> Option<&'static OptionSpec> {
-    STORE_TYPES.iter().flat_map(|(_, options)| options.iter()).find(|option| option.is_called(name))
+    let of_types = STORE_TYPES.iter().flat_map(|(_, options)| options.iter());
+    of_types.chain(STORE_PACE).find(|option| option.is_called(name))
 }
 
 impl OptionSpec {

@@ -33,6 +33,34 @@ fn a_running_cycle_goes_on_with_the_old_config_and_the_next_one_has_the_new() {
     }
 }
 
+#[test]
+fn a_pause_begins_and_ends_with_a_reload() {
+    let (site, manager) = (site(), Manager::new());
+    let config = |more: &str| format!("[DEFAULT]\nwakeup_time = 1\n[scrubber]\n{more}\n");
+    add_due(&site, "held");
+    let running = manager.start(&site, &config("pause = true"));
+    for _ in 0..3 {
+        manager.until("STATUS=Idle");
+    }
+    assert!(site.has("held"));
+    site.config(&config("max_deletes_per_second = 100\nworkers = 2"));
+    running.signal(Signal::HUP);
+    eventually("the cycle after the reload", || is_gone(&site, "held"));
+    site.config(&config("pause = yes"));
+    manager.forget();
+    running.signal(Signal::HUP);
+    eventually("the reload", || (running.stderr_so_far().matches("Configuration reloaded").count() == 2).then_some(()));
+    manager.forget();
+    manager.until("STATUS=Idle");
+    add_due(&site, "later");
+    for _ in 0..3 {
+        manager.until("STATUS=Idle");
+    }
+    assert!(site.has("later"));
+    running.signal(Signal::TERM);
+    running.wait().expect_code(0);
+}
+
 /// Without anybody asking for it: they are looked at in each cycle.
 #[test]
 fn a_key_that_is_corrected_makes_its_rows_go_in_the_next_cycle() {

@@ -22,14 +22,18 @@ const CALL: Duration = Duration::from_secs(10);
 const COUNT: &str = "SELECT count(*) FROM scrubber_locations";
 
 /// One scrubber's process, as far as a test needs it.
-struct One {
+pub struct One {
     runtime: Runtime,
-    scrubber: Scrubber,
+    pub scrubber: Scrubber,
 }
 
 impl One {
-    fn new(site: &Site, store: &Arc<Fake>, lease: Duration, longest_call: Duration) -> One {
-        let file = site.config("[scrubber]\ncoordination = database\n");
+    pub fn new(site: &Site, store: &Arc<Fake>, lease: Duration, longest_call: Duration) -> One {
+        One::of(site.config("[scrubber]\ncoordination = database\n"), store, lease, longest_call)
+    }
+
+    /// With a config file that shares the work.
+    pub fn of(file: std::path::PathBuf, store: &Arc<Fake>, lease: Duration, longest_call: Duration) -> One {
         let config = load(&Invocation::from_process(vec![ConfigSource::File(file)], Vec::new())).unwrap();
         let runtime = Runtime::new().unwrap();
         let (ledger, coordination) = runtime.block_on(async {
@@ -57,7 +61,7 @@ impl One {
         One { runtime, scrubber }
     }
 
-    fn cycle(&self, stop: &CancellationToken) -> CycleReport {
+    pub fn cycle(&self, stop: &CancellationToken) -> CycleReport {
         let cycle = async { tokio::time::timeout(Duration::from_secs(50), self.scrubber.cycle(&(), stop)).await };
         self.runtime.block_on(cycle).expect("the cycle hangs")
     }

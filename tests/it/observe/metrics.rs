@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use glance_scrubber::scrub::{BANDS, Reason};
-use glance_scrubber::store::{Answer, Outcome};
+use glance_scrubber::store::Outcome;
+use tokio_util::sync::CancellationToken;
 
-use super::{cycle, get, server, status};
+use super::{cycle, cycle_until, get, server, status};
 use crate::lanes::{Fake, fill};
 use crate::support::rows::Image;
 use crate::support::servers::Engine;
@@ -97,9 +98,8 @@ fn numbers_move_with_a_cycle_and_add_up() {
     Image::pending("broken", TimeDelta::days(2), &["no uri at all"]).insert(&site.database);
     let status = status(&["a"]);
     let before = parse(&status.metrics().unwrap());
-    let number = |uri: &str| uri.trim_start_matches("rbd://a").parse::<usize>().unwrap();
-    let store = Fake::new("a", move |uri| Answer::plain(Outcome::ALL[number(uri)]));
-    let report = cycle(&site, vec![store], &*status);
+    let stop = CancellationToken::new();
+    let report = cycle_until(&site, vec![Fake::by_number("a", &stop)], &*status, &stop);
     status.cycle_ended(&report);
     let after = parse(&status.metrics().unwrap());
 
@@ -113,24 +113,24 @@ fn numbers_move_with_a_cycle_and_add_up() {
     assert_eq!(after["glance_scrubber_lateness_seconds_count"], 4.0, "as many as were finished");
     assert!((3590.0..3700.0).contains(&(after["glance_scrubber_lateness_seconds_sum"] / 4.0)), "an hour too late");
     assert_eq!(after["glance_scrubber_images_finished_total"], report.images_finished as f64);
-    assert_eq!(sum(&after, "glance_scrubber_kept_locations", &[]), 9.0);
+    assert_eq!(sum(&after, "glance_scrubber_kept_locations", &[]), 10.0);
     assert_eq!(sum(&after, "glance_scrubber_kept_locations", &["reason=\"unavailable\""]), 1.0);
-    assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &["state=\"due\"", "age=\"6h\""]), 12.0);
+    assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &["state=\"due\"", "age=\"6h\""]), 13.0);
     assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &["state=\"due\"", "age=\"7d\""]), 1.0);
     assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &["state=\"waiting\"", "age=\"1h\""]), 1.0);
-    assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &[]), 14.0, "everything that is pending");
-    assert_eq!(sum(&after, "glance_scrubber_cycles_total", &["result=\"attention\""]), 1.0);
+    assert_eq!(sum(&after, "glance_scrubber_backlog_locations", &[]), 15.0, "everything that is pending");
+    assert_eq!(sum(&after, "glance_scrubber_cycles_total", &["result=\"interrupted\""]), 1.0);
     assert_eq!(after["glance_scrubber_cycle_duration_seconds_count"], 1.0);
-    assert_eq!(after["glance_scrubber_store_call_duration_seconds_count{store=\"a\"}"], 6.0, "two in a call");
+    assert_eq!(after["glance_scrubber_store_call_duration_seconds_count{store=\"a\"}"], 7.0, "two in a call");
     assert!(sum(&after, "glance_scrubber_database_statement_duration_seconds_count", &["\"record\""]) >= 1.0);
-    assert_eq!(after["glance_scrubber_last_success_timestamp_seconds"], report.ended_at.timestamp() as f64);
 
     // What is kept is a level and what was done a count: with nothing left, one falls and the other stays.
     let report = cycle(&site, vec![Fake::saying("a", Outcome::Deleted)], &*status);
     status.cycle_ended(&report);
     let last = parse(&status.metrics().unwrap());
+    assert_eq!(last["glance_scrubber_last_success_timestamp_seconds"], report.ended_at.timestamp() as f64);
     assert_eq!(sum(&last, "glance_scrubber_kept_locations", &["store=\"a\""]), 0.0);
-    assert_eq!(sum(&last, "glance_scrubber_locations_total", &["outcome=\"deleted\""]), 9.0);
+    assert_eq!(sum(&last, "glance_scrubber_locations_total", &["outcome=\"deleted\""]), 10.0);
     assert_eq!(sum(&last, "glance_scrubber_locations_total", &["outcome=\"unavailable\""]), 1.0);
 }
 

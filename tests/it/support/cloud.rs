@@ -206,6 +206,66 @@ mod tests {
         assert_eq!(cloud.call("vsphere.there", json!({"path": path})), json!(true));
     }
 
+    /// Asked of Keystone itself.
+    #[test]
+    fn users_and_application_credentials_get_a_token_for_their_project() {
+        let Some(cloud) = Cloud::shared() else { return };
+        let glance = cloud.user("glance");
+        for name in ["glance", "reader", "reseller", "stranger", "demo", "elsewhere", "admin"] {
+            let user = cloud.user(name);
+            let domain = json!({"name": user.domain});
+            let scope = json!({"project": {"name": user.project, "domain": domain}});
+            let who = json!({"name": user.user, "password": user.password, "domain": domain});
+            let methods = json!({"methods": ["password"], "password": {"user": who}});
+            let token = token(&cloud, json!({"identity": methods, "scope": scope}));
+            assert_eq!(token["user"]["id"], user.user_id, "{name}");
+            assert_eq!(token["project"]["id"], user.project_id, "{name}");
+            assert_eq!(token["user"]["domain"]["id"], user.domain_id, "{name}");
+            let in_glances = user.project_id == glance.project_id;
+            assert_eq!(in_glances, ["glance", "reader", "reseller"].contains(&name), "{name}");
+        }
+        for name in ["swift", "cinder"] {
+            let (id, secret) = cloud.application_credential(name);
+            let its = json!({"id": id, "secret": secret});
+            let methods = json!({"methods": ["application_credential"], "application_credential": its});
+            assert_eq!(token(&cloud, json!({"identity": methods}))["project"]["id"], glance.project_id, "{name}");
+        }
+    }
+
+    fn token(cloud: &Cloud, auth: Value) -> Value {
+        let url = format!("{}/auth/tokens", cloud.fact("/keystone/url"));
+        let mut answer = ureq::post(&url).send_json(json!({"auth": auth})).unwrap();
+        answer.body_mut().read_json::<Value>().unwrap()["token"].take()
+    }
+
+    #[test]
+    fn a_reader_may_look_and_not_delete() {
+        let Some(cloud) = Cloud::shared() else { return };
+        let key = new_id();
+        for server in ["moto", "radosgw", "s3api"] {
+            let keys = ["full", "reader"].map(|name| cloud.keys(server, name));
+            assert!(keys[0].access != keys[1].access && keys[0].secret != keys[1].secret);
+            cloud.call("s3.make_bucket", json!({"server": server}));
+            cloud.call("s3.put", json!({"server": server, "key": key}));
+            let object = json!({"Bucket": "glance", "Key": key});
+            let as_reader = |operation: &str| {
+                let call = json!({"server": server, "operation": operation, "arguments": object, "key": "reader"});
+                cloud.call("s3.call", call)
+            };
+            assert_eq!(as_reader("head_object")["ContentLength"], 1000, "{server}");
+            assert_eq!(as_reader("delete_object")["refused"], "AccessDenied", "{server}");
+        }
+        cloud.call("swift.put", json!({"object": key}));
+        let swift = cloud.user("glance").project_id;
+        let storage_url = cloud.text("swift.storage_url", json!({"user": "reader"}));
+        assert!(storage_url.ends_with(&swift), "{storage_url}");
+        let ask = |method: &str| {
+            let request = json!({"method": method, "path": format!("/glance/{key}"), "user": "reader"});
+            cloud.call("swift.request", request)["status"].clone()
+        };
+        assert_eq!((ask("HEAD"), ask("DELETE")), (json!(200), json!(403)));
+    }
+
     #[test]
     fn a_private_server_stops_and_starts_on_demand() {
         let Some(cloud) = Cloud::private(&["swift"]) else { return };

@@ -9,6 +9,7 @@ pub mod binary;
 pub mod ceph;
 pub mod cloud;
 pub mod database;
+pub mod fault_proxy;
 pub mod galera;
 pub mod glance;
 pub mod private_server;

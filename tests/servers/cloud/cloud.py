@@ -4,11 +4,12 @@
 SERVER is one or more of keystone, swift, moto, radosgw, cinder, vcsim; all of them when none is named. Swift without
 Keystone has its tempauth proxy alone. Where they are and who may use them is then in DIR/cloud.json.
 
-Says `ready` on stdout, and by a file DIR/ready, once all of them serve. Then it takes lines from stdin and answers each with
-`done`: `start`, `stop`, `kill`, `freeze` or `thaw`, and a daemon: keystone, memcached, swift-account, swift-container,
-swift-object, swift-proxy, swift-tempauth, moto, ceph, radosgw, cinder, vcsim, or `swift` for all of Swift's. moto, ceph and
-vcsim keep all in memory. The daemons end with this process, and this process with its stdin (with --forever: when it is
-told to); so nothing is left over by whoever is killed.
+Says `ready` on stdout, and by a file DIR/ready, once all of them serve. Then it takes lines from stdin and answers each
+with `done`: `start`, `stop`, `kill`, `freeze` or `thaw`, and a daemon: keystone, memcached, swift-account,
+swift-container, swift-object, swift-proxy, swift-tempauth, moto, ceph, radosgw, cinder, vcsim, or `swift` for all of
+Swift's. moto and vcsim keep all in memory; so does ceph, the cluster behind radosgw, which cannot be started again. The
+daemons end with this process, and this process with its stdin (with --forever: when it is told to); so nothing is left
+over by whoever is killed.
 
 To be run with the Python of the virtual environment that tests/all makes; tests/cloud does both by hand.
 """
@@ -23,7 +24,11 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from daemons import Daemons, free_port, write
+# Nothing is left in the tree, by the servers either.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+from daemons import Daemons, free_port, write  # noqa: E402
 
 SERVERS = ("keystone", "swift", "moto", "radosgw", "cinder", "vcsim")
 
@@ -43,8 +48,8 @@ class Cloud:
         facts.update(facts.pop("swift", {}))  # Swift is an S3 server too
         return dict(facts, python=sys.executable, vcsim_program=self.vcsim)  # for whoever wants one of its own
 
-    def begin(self, what, *arguments):
-        return self.threads.submit(what, *arguments)
+    def begin(self, what, *arguments, **words):
+        return self.threads.submit(what, *arguments, **words)
 
     def directory(self, name):
         path = os.path.join(self.root, name)

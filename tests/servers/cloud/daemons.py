@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 
 PATIENCE = 90
+WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 ORDERS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
 
 
@@ -18,22 +20,26 @@ class Daemon:
         self.name, self.words, self.answers, self.log, self.environment = name, words, answers, log, environment
         self.process = None
 
-    def start(self):
+    def start(self, spawning):
         """Returns once it answers. The thread that calls this must live as long as the daemon is to: the kernel kills the
         daemon with it, so that whoever kills us leaves nothing over."""
         if self.process and self.process.poll() is None:
             return
-        with open(self.log, "ab") as log:
+        with open(self.log, "ab") as log, spawning:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*WITH_US, *self.words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, "PYTHONWARNINGS": "ignore", **self.environment}, start_new_session=True)
         deadline = time.monotonic() + PATIENCE
         while not self.answers():
             if self.process.poll() is not None:
-                raise RuntimeError("%s has gone; see %s" % (self.name, self.log))
+                raise RuntimeError("%s has gone: %s" % (self.name, self.last_words()))
             if time.monotonic() > deadline:
-                raise RuntimeError("%s does not answer; see %s" % (self.name, self.log))
+                raise RuntimeError("%s does not answer: %s" % (self.name, self.last_words()))
             time.sleep(0.05)
+
+    def last_words(self):
+        with open(self.log, errors="replace") as log:
+            return log.read()[-4000:]
 
     def signal(self, number):
         """To all of its process group: a server may have workers."""
@@ -56,11 +62,12 @@ class Daemons:
     def __init__(self, directory):
         self.directory = directory
         self.all = {}
+        self.spawning = threading.Lock()
 
     def start(self, name, words, answers, **environment):
         daemon = Daemon(name, words, answers, os.path.join(self.directory, name + ".log"), environment)
         self.all[name] = daemon
-        daemon.start()
+        daemon.start(self.spawning)
 
     def obey(self, order, which):
         """`which` is a daemon or the beginning of several: `swift` is all of Swift's."""
@@ -69,7 +76,7 @@ class Daemons:
             raise SystemExit("there is no %s among %s" % (which, ", ".join(self.all)))
         for daemon in chosen:
             if order == "start":
-                daemon.start()
+                daemon.start(self.spawning)
             elif order == "stop":
                 daemon.end(signal.SIGTERM)
             elif order == "kill":
@@ -78,12 +85,14 @@ class Daemons:
                 daemon.signal(ORDERS[order])
 
     def end(self):
+        """For good: what another thread is about to start is not started any more."""
+        self.spawning.acquire()
         for daemon in self.all.values():
             daemon.signal(signal.SIGKILL)
 
 
 def run(*words, **environment):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run([*WITH_US, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           env={**os.environ, "PYTHONWARNINGS": "ignore", **environment})
     if done.returncode:
         sys.stderr.buffer.write(done.stdout)

@@ -1,6 +1,7 @@
 """One of Swift's servers: swift_server.py DIR proxy|account|container|object CONF
 
-Its limits are those of DIR/swift.conf. Left to itself, Swift reads them from /etc/swift/swift.conf, whatever swift_dir says.
+Its limits are those of DIR/swift.conf. Left to itself, Swift reads them from /etc/swift/swift.conf, whatever swift_dir
+says.
 """
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Images in the servers of cloud.py, for the tests: made by glance_store's own drivers, and brought into every state there is.
+"""Images in the servers of cloud.py, for the tests: made by glance_store's drivers, and brought into every state there is.
 
     uploads.py CLOUD_JSON       takes calls, a JSON line each, and answers each with a JSON line
 
@@ -14,6 +14,7 @@ import traceback
 import warnings
 
 warnings.simplefilter("ignore")
+sys.dont_write_bytecode = True  # nothing is left in the tree
 
 
 class Modules:

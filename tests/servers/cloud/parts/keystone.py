@@ -69,13 +69,15 @@ def make(cloud):
         for key in "01":
             write(os.path.join(directory, repository, key), base64.urlsafe_b64encode(os.urandom(32)).decode())
     environment = {"OS_KEYSTONE_CONFIG_DIR": directory, "OS_KEYSTONE_CONFIG_FILES": "keystone.conf"}
+    # Beside the making of its database, which it does not touch before somebody logs in.
+    starting = cloud.begin(cloud.daemons.start, "keystone", [os.path.join(sys.prefix, "bin/gunicorn")], serves(url),
+                           GUNICORN_CMD_ARGS="-c " + os.path.join(directory, "gunicorn.py"), **environment)
     manage = [os.path.join(sys.prefix, "bin/keystone-manage"), "--config-file", conf]
     run(*manage, "db_sync", **environment)
     admin = secrets.token_hex(8)
     run(*manage, "bootstrap", "--bootstrap-password", admin, "--bootstrap-region-id", REGION,
         "--bootstrap-admin-url", url, "--bootstrap-internal-url", url, "--bootstrap-public-url", url, **environment)
-    cloud.daemons.start("keystone", [os.path.join(sys.prefix, "bin/gunicorn")], serves(url),
-                        GUNICORN_CMD_ARGS="-c " + os.path.join(directory, "gunicorn.py"), **environment)
+    starting.result()
     return seed(cloud, Identity(url, "admin", admin, "admin"), url, admin)
 
 

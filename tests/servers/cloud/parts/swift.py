@@ -49,7 +49,8 @@ use = egg:swift#healthcheck
 # Without allow_async_delete = false s3api leaves the parts of a deleted object to the expirer, which nobody runs.
 PROXY = COMMON + """\
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk {auth} copy slo dlo versioned_writes symlink proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk {auth} copy slo dlo
+    versioned_writes symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -120,12 +121,12 @@ def make(cloud):
     os.makedirs(os.path.join(directory, "devices/d1"))
     write(os.path.join(directory, "swift.conf"), SWIFT_CONF.format(limit=LISTING_LIMIT))
     memcached = cloud.port("memcached")
-    cloud.daemons.start("memcached", ["memcached", "-u", user, "-l", "127.0.0.1", "-p", str(memcached), "-U", "0", "-m", "16",
-                                      "-t", "1"], listens(memcached))
+    cloud.daemons.start("memcached", ["memcached", "-u", user, "-l", "127.0.0.1", "-p", str(memcached), "-U", "0",
+                                      "-m", "16", "-t", "1"], listens(memcached))
     make_rings(cloud, directory)
     users = {name: cloud.password(name) for name in ("admin:admin", "test:tester", "test:reader", "other:other")}
-    words = dict(user=user, dir=directory, memcached=memcached, s3_limit=LISTING_LIMIT - 1, swift=cloud.password("swift"), name="",
-                 keystone="http://127.0.0.1:%d/v3" % cloud.port("keystone"))
+    words = dict(user=user, dir=directory, memcached=memcached, s3_limit=LISTING_LIMIT - 1, name="",
+                 swift=cloud.password("swift"), keystone="http://127.0.0.1:%d/v3" % cloud.port("keystone"))
     words.update({name.split(":")[1]: password for name, password in users.items()})
     confs = {name: STORAGE for name in ("account", "container", "object")}
     confs["tempauth"] = PROXY

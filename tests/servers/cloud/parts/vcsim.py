@@ -20,7 +20,8 @@ def make(cloud):
 def make_certificate(path):
     """Not one that signs itself: what is a CA is no server's certificate, for some clients."""
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
-    run("openssl", "req", "-x509", *curve, "-subj", "/CN=a CA of the tests", "-keyout", path("ca.key"), "-out", path("ca.pem"))
+    run("openssl", "req", "-x509", *curve, "-subj", "/CN=a CA of the tests",
+        "-keyout", path("ca.key"), "-out", path("ca.pem"))
     run("openssl", "req", "-x509", *curve, "-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-subj", "/CN=vcsim",
         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
         "-keyout", path("key.pem"), "-out", path("cert.pem"))
