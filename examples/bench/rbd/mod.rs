@@ -44,6 +44,7 @@ const PEER_IMAGES: u64 = 20;
 /// What `--store rbd` adds to the command line.
 #[derive(clap::Args)]
 #[command(next_help_heading = "With --store rbd")]
+#[group(id = "rbd")]
 pub struct Args {
     /// The cluster's config file
     #[arg(long, value_name = "FILE", required_if_eq("store", "rbd"))]

@@ -3,7 +3,8 @@
 backend.py STORE CLOUD config DIR            what a scrubber's config file says of the store; DIR is for what it names
 backend.py STORE CLOUD make FILE             exactly the images whose ids FILE has; prints each with what its URI ends in
 backend.py STORE CLOUD list                  the images that are there, one id a line, with a word behind what is not whole
-backend.py STORE CLOUD watch                 until stdin ends: how many deletes are going on, whenever they are more than ever
+backend.py STORE CLOUD watch                 says ready; then how many deletes go on, whenever they are more than ever
+backend.py STORE CLOUD settle                says ready; after the end of stdin, for how many seconds deletes still went on
 backend.py STORE CLOUD delete FILE N CONFIG  glance_store's delete for each URI of FILE, by N threads
 
 STORE is s3:SERVER, swift or cinder; SERVER is the name of an S3 server in CLOUD. FILE has one word a line. CLOUD is the JSON
@@ -196,12 +197,23 @@ def list_names(store):
 def watch(store):
     import select
 
-    most = 0
+    most = store.deleting()
+    print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0.1)[0]:
         now = store.deleting()
         if now > most:
             most = now
             print(most, flush=True)
+
+
+def settle(store):
+    store.deleting()
+    print("ready", flush=True)
+    sys.stdin.read()
+    begin = time.monotonic()
+    while store.deleting():
+        time.sleep(0.1)
+    print(time.monotonic() - begin)
 
 
 def delete(file, threads, config_file):
@@ -237,7 +249,8 @@ def main(kind, cloud, command, *words):
         facts = json.load(file)
     kind, _, server = kind.partition(":")
     store = {"s3": S3, "swift": Swift, "cinder": Cinder}[kind](facts, server)
-    return {"config": config, "make": make, "list": list_names, "watch": watch}[command](store, *words)
+    commands = {"config": config, "make": make, "list": list_names, "watch": watch, "settle": settle}
+    return commands[command](store, *words)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 //! The store that is filled and emptied, through `backend.py`.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -77,10 +77,15 @@ impl<'a> Backend<'a> {
         Ok(command)
     }
 
-    /// Begins to watch how many deletes go on in the backend itself.
-    pub fn watch(&self) -> Result<Watch> {
-        let mut command = self.command(&["watch"]);
-        Ok(Watch(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?))
+    /// Begins to watch the deletes that go on in the backend itself: `watch` or `settle` of `backend.py`. Returns when it
+    /// is ready.
+    pub fn watch(&self, how: &str) -> Result<Watch> {
+        let mut child = self.command(&[how]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(child.stdout.take().context("backend.py is not listened to")?);
+        let mut ready = String::new();
+        said.read_line(&mut ready)?;
+        ensure!(ready == "ready\n", "{how} in the store did not begin");
+        Ok(Watch { child, said })
     }
 
     fn words(&self, file: &str, words: impl Iterator<Item = String>) -> Result<String> {
@@ -105,15 +110,18 @@ impl<'a> Backend<'a> {
 }
 
 /// See [`Backend::watch`].
-pub struct Watch(Child);
+pub struct Watch {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
 
 impl Watch {
-    /// The most at once.
-    pub fn end(mut self) -> Result<u64> {
-        drop(self.0.stdin.take());
+    /// What it saw: the most at once, or the seconds until there were none any more.
+    pub fn end(mut self) -> Result<f64> {
+        drop(self.child.stdin.take());
         let mut said = String::new();
-        self.0.stdout.take().context("watching was not listened to")?.read_to_string(&mut said)?;
-        ensure!(self.0.wait()?.success(), "watching the store failed");
-        said.lines().last().map_or(Ok(0), |last| Ok(last.parse()?))
+        self.said.read_to_string(&mut said)?;
+        ensure!(self.child.wait()?.success(), "watching the store failed");
+        said.lines().last().map_or(Ok(0.0), |last| Ok(last.parse()?))
     }
 }

@@ -11,8 +11,8 @@
 //!   the same program takes with nothing due. (What glance_store's driver loads with its first delete counts as work.)
 //! - glance_store's driver takes so long for an object in S3 that it gets fewer of them; rates are compared.
 //! - Ratios are taken within each run; shown are the median and the extremes.
-//! - Cinder deletes after it has answered. This scrubber waits for the end of it, and glance_store's driver does not: its
-//!   time is without.
+//! - Cinder deletes after it has answered. This scrubber waits for the end of it, and glance_store's driver does not:
+//!   everybody's time ends when the last volume is gone.
 //!
 //! What is made and deleted is called `scrubber-bench` (in Cinder: all volumes of the project); what holds anything is
 //! refused, also what an interrupted run left. `backend.py STORE CLOUD make /dev/null` empties it. The servers, their users,
@@ -36,7 +36,7 @@ use crate::fill::{Detail, fill};
 use crate::measure::{self, Usage};
 use crate::table::note;
 use crate::{Bench, Store};
-use backend::Backend;
+use backend::{Backend, Watch};
 use counter::{Count, Counter};
 
 /// glance_store makes a new client for each object in S3, which takes it a tenth of a second.
@@ -45,6 +45,7 @@ const S3_DRIVER_IMAGES: u64 = 200;
 /// What these stores add to the command line.
 #[derive(clap::Args)]
 #[command(next_help_heading = "With --store s3, swift or cinder")]
+#[group(id = "remote")]
 pub struct Args {
     /// Where the servers are and who may use them: JSON as tests/cloud writes it
     #[arg(long, value_name = "FILE", required_if_eq_any([("store", "s3"), ("store", "swift"), ("store", "cinder")]))]
@@ -92,7 +93,7 @@ struct Round {
 struct Traffic {
     count: Count,
     /// The most deletes that went on in the backend at once, where it deletes after it has answered.
-    deleting: Option<u64>,
+    deleting: Option<f64>,
 }
 
 /// What a contestant came to.
@@ -176,12 +177,17 @@ async fn counted(
     contestant: &Contestant,
     counter: &Counter,
 ) -> Result<Result<Traffic>> {
-    let watch = if bench.args.store == Store::Cinder { Some(backend.watch()?) } else { None };
+    let watch = watch(bench, backend, "watch")?;
     counter.take();
     let work = attempt(bench, backend, contestant, contestant.images, Some(counter)).await;
-    let deleting = watch.map(backend::Watch::end).transpose()?;
+    let deleting = watch.map(Watch::end).transpose()?;
     let count = counter.take();
     Ok(work?.map(|_| Traffic { count, deleting }))
+}
+
+/// Where the backend deletes after it has answered: see [`Backend::watch`].
+fn watch(bench: &Bench<'_>, backend: &Backend<'_>, how: &str) -> Result<Option<Watch>> {
+    (bench.args.store == Store::Cinder).then(|| backend.watch(how)).transpose()
 }
 
 /// The inner error is the contestant's.
@@ -208,8 +214,9 @@ async fn attempt(
     if let Some(counter) = counter {
         command.env("http_proxy", counter.url()).env("no_proxy", "");
     }
+    let rest = watch(bench, backend, "settle")?;
     let usage = match measure::run(&command, Stdio::null(), bench.home)? {
-        Ok(usage) => usage,
+        Ok(usage) => Usage { wall: usage.wall + rest.map_or(Ok(0.0), Watch::end)?, ..usage },
         Err(error) => return Ok(Err(error)),
     };
     let data = backend.verify(&cloud)?;
