@@ -60,7 +60,9 @@ impl Setting {
             self.cloud.call("swift.dlo", json!({"object": tempauth, "segments": 3, "user": "test:tester"}));
             let uri = self.cloud.text("swift.uri", json!({"object": tempauth, "user": "test:tester"}));
             self.place("tempauth", tempauth, &uri, "deleted");
-            for (store, id, size) in [("moto", moto, 6 << 20), ("radosgw", radosgw, 6 << 20), ("s3api", s3api, 1000)] {
+            for (store, id, size) in
+                [("moto", moto, 6 << 20), ("radosgw", radosgw, 6 << 20), ("s3api", s3api, 1000)]
+            {
                 let add = json!({"server": store, "image": id, "size": size, "bucket": "everything", "backend": store});
                 let uri = self.cloud.text("s3.add", add);
                 self.place(store, id, &uri, "deleted");
@@ -160,7 +162,9 @@ impl Setting {
             "disk" | "idle" | "renamed" => self.site.has(id),
             "ceph" => self.ceph.look(id) != "gone",
             "swift" => !self.cloud.texts("swift.objects", json!({"prefix": id})).is_empty(),
-            "tempauth" => !self.cloud.texts("swift.objects", json!({"prefix": id, "user": "test:tester"})).is_empty(),
+            "tempauth" => {
+                !self.cloud.texts("swift.objects", json!({"prefix": id, "user": "test:tester"})).is_empty()
+            }
             store @ ("moto" | "radosgw" | "s3api") => object(store),
             "wrong_key" => object("moto"),
             "cinder" => self.cloud.call("cinder.volumes", json!({})).get(format!("image-{id}")).is_some(),
@@ -243,12 +247,7 @@ fn print(run: &Finished, report: &Value) {
         for line in report[list].as_array().unwrap() {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
             let locations = &line["locations"];
-            lines += &format!(
-                "every type at once | {} | {} | {locations} | {}\n",
-                text("store"),
-                text(word),
-                text("detail")
-            );
+            lines += &format!("every type at once | {} | {} | {locations} | {}\n", text("store"), text(word), text("detail"));
         }
     }
     assert_eq!(run.code, Some(3));
