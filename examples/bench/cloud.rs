@@ -1,7 +1,7 @@
 //! What is in the database and in the store, as a function of a number: no contestant has to be told, and a refill is the
 //! same again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, ensure};
 
@@ -42,6 +42,8 @@ pub struct Cloud {
     pub size: u64,
     /// What an image's location has before the image's id, and behind it.
     pub location: [String; 2],
+    /// What a location has in place of the image's id, where the store gives its own names.
+    pub keys: HashMap<String, String>,
 }
 
 /// One image with one location.
@@ -66,7 +68,8 @@ impl Cloud {
 
     pub fn location(&self, image: &Image) -> String {
         let [before, behind] = &self.location;
-        format!("{before}{}{behind}", image.id)
+        let key = self.keys.get(&image.id).unwrap_or(&image.id);
+        format!("{before}{key}{behind}")
     }
 
     /// The ids of the images whose data a scrubber leaves alone.

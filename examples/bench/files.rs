@@ -1,6 +1,6 @@
 //! The data of `--store file`: a directory with a file for each image.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,8 @@ use crate::cloud::{Cloud, Counts, Image, State, compare};
 const FILE_SIZE: usize = 4096;
 
 pub fn cloud(counts: Counts, dir: &Path) -> Cloud {
-    Cloud { counts, size: FILE_SIZE as u64, location: [format!("file://{}/", dir.display()), String::new()] }
+    let location = [format!("file://{}/", dir.display()), String::new()];
+    Cloud { counts, size: FILE_SIZE as u64, location, keys: HashMap::new() }
 }
 
 pub fn file(dir: &Path, image: &Image) -> PathBuf {

@@ -11,6 +11,10 @@
 //! `cargo run --release --example bench -- --store rbd --ceph-conf FILE --pool NAME --user NAME [--peer COMMAND]`
 //!
 //! The same on a Ceph cluster, whose pool is filled and emptied too; see `rbd/mod.rs`.
+//!
+//! `cargo run --release --example bench -- --store s3|swift|cinder --cloud FILE [--peer COMMAND]`
+//!
+//! The same on servers of these, against glance_store's driver; see `remote/mod.rs`.
 
 mod cloud;
 mod contest;
@@ -20,6 +24,7 @@ mod fill;
 mod floor;
 mod measure;
 mod rbd;
+mod remote;
 mod sharing;
 mod table;
 mod watch;
@@ -35,7 +40,7 @@ use database::Place;
 
 #[derive(Parser)]
 struct Args {
-    /// Images in the state that the mode is about (default: 10000; with --store rbd 200)
+    /// Images in the state that the mode is about (default: 10000; with --store swift 2000, with rbd and cinder 200)
     #[arg(long, value_name = "N")]
     images: Option<u64>,
     /// Of these, so many are due, the others have to wait (scrub and dry-run; default: all)
@@ -56,6 +61,13 @@ struct Args {
     /// Another scrubber to compare with: a shell command, run with --config-file FILE behind it
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
+    /// Images for the peer, where it is slow (default: with --store rbd 20; else as many as for the others)
+    #[arg(long, value_name = "N")]
+    peer_images: Option<u64>,
+    /// Measure with these settings of [scrubber] too, as in "rbd_workers=32 rbd_removals=8"; may be given several times (not
+    /// with --store file)
+    #[arg(long, value_name = "SETTINGS")]
+    with: Vec<String>,
     /// With `database`, this scrubber takes part once more, sharing its work by claims (scrub with --store file)
     #[arg(long, value_enum, default_value_t = Coordination::None)]
     coordination: Coordination,
@@ -73,6 +85,8 @@ struct Args {
     be_the_floor: bool,
     #[command(flatten)]
     rbd: rbd::Args,
+    #[command(flatten)]
+    remote: remote::Args,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +101,14 @@ enum Coordination {
 enum Store {
     /// A directory
     File,
-    /// A pool of a Ceph cluster; in mode scrub only
+    /// A pool of a Ceph cluster; in mode scrub only, as all that follow
     Rbd,
+    /// A bucket
+    S3,
+    /// A container
+    Swift,
+    /// Volumes
+    Cinder,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,7 +133,7 @@ async fn main() -> Result<()> {
         return floor::run(&files::cloud(counts(&args)?, &args.dir), &args.dir, url).await;
     }
     ensure!(args.runs > 0, "--runs must be at least 1");
-    ensure!(args.store == Store::File || args.mode == Mode::Scrub, "--store rbd has no other mode than scrub");
+    ensure!(args.store == Store::File || args.mode == Mode::Scrub, "only --store file has other modes than scrub");
     let home = tempfile::Builder::new().prefix("scrubber-bench-").tempdir_in(&args.dir)?;
     let data = home.path().join("images");
     std::fs::create_dir(&data)?;
@@ -124,6 +144,7 @@ async fn main() -> Result<()> {
     let bench = Bench { cloud, data, place, binary, home: home.path(), args: &args };
     let result = match (args.store, args.mode) {
         (Store::Rbd, _) => rbd::run(&bench).await,
+        (Store::S3 | Store::Swift | Store::Cinder, _) => remote::run(&bench).await,
         (Store::File, Mode::Scrub) => contest::run(&bench).await,
         (Store::File, Mode::Sharing) => sharing::run(&bench).await,
         (Store::File, Mode::DryRun | Mode::Idle | Mode::Pending) => watch::run(&bench).await,
@@ -144,7 +165,11 @@ struct Bench<'a> {
 }
 
 fn counts(args: &Args) -> Result<Counts> {
-    let images = args.images.unwrap_or(if args.store == Store::Rbd { 200 } else { 10_000 });
+    let images = args.images.unwrap_or(match args.store {
+        Store::File | Store::S3 => 10_000,
+        Store::Swift => 2_000,
+        Store::Rbd | Store::Cinder => 200,
+    });
     let due = args.due.unwrap_or(images);
     ensure!(images > 0 && due <= images, "--images must be at least 1, and --due not more than it");
     let none = Counts { due: 0, waiting: 0, gone: 0, living: (images / 10).max(1) };

@@ -29,6 +29,7 @@ pub fn run(command: &Command, stdout: Stdio, home: &Path) -> Result<Result<Usage
     let mut timed = Command::new("time");
     timed.args(["--quiet", "--format=%U %S %M", "--output"]).arg(&report);
     timed.arg(command.get_program()).args(command.get_args());
+    timed.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     timed.stdin(Stdio::null()).stdout(stdout).stderr(File::create(&log)?);
     let start = Instant::now();
     let status = timed.status().context("cannot run GNU time (Debian package: time)")?;

@@ -38,9 +38,13 @@ use pool::Pool;
 /// So many at a time on both sides, where the peer is not at its defaults.
 const AT_A_TIME: u32 = 16;
 
+/// Images for the peer at its defaults, which takes a second for each.
+const PEER_IMAGES: u64 = 20;
+
 /// What `--store rbd` adds to the command line.
 #[derive(clap::Args)]
 #[command(next_help_heading = "With --store rbd")]
+#[group(id = "rbd")]
 pub struct Args {
     /// The cluster's config file
     #[arg(long, value_name = "FILE", required_if_eq("store", "rbd"))]
@@ -51,15 +55,9 @@ pub struct Args {
     /// Ceph's user, without client.
     #[arg(long, value_name = "NAME", required_if_eq("store", "rbd"))]
     user: Option<String>,
-    /// Images for the peer at its defaults, which takes a second for each
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    peer_images: u64,
     /// Threads of the floor, several with commas between; each makes a contestant
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [16, 32, 64, 128])]
     floor_threads: Vec<u32>,
-    /// Measure with these settings of [scrubber] too, as in "rbd_workers=32 rbd_removals=8"; may be given several times
-    #[arg(long, value_name = "SETTINGS")]
-    with: Vec<String>,
     /// Measure with so many images too: memory should not grow with them
     #[arg(long, value_name = "N")]
     many: Option<u64>,
@@ -153,11 +151,11 @@ fn contestants(bench: &Bench<'_>) -> Vec<Contestant> {
         images,
     };
     contestants.push(scrubber("", images));
-    contestants.extend(args.with.iter().map(|settings| scrubber(settings, images)));
+    contestants.extend(bench.args.with.iter().map(|settings| scrubber(settings, images)));
     contestants.extend(args.many.map(|many| scrubber("", many)));
     if bench.args.peer.is_some() {
         contestants.push(scrubber(&limited(), images));
-        for (at_a_time, images) in [(None, args.peer_images), (Some(AT_A_TIME), images)] {
+        for (at_a_time, images) in [(None, bench.args.peer_images.unwrap_or(PEER_IMAGES)), (Some(AT_A_TIME), images)] {
             let settings = at_a_time.map_or(String::new(), |number| format!(" scrub_pool_size={number}"));
             let name = format!("the peer{settings}");
             contestants.push(Contestant { name, program: Program::Peer { at_a_time }, images });

@@ -1,6 +1,6 @@
 //! The pool that is filled and emptied, through `pool.py`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,7 +44,7 @@ impl<'a> Pool<'a> {
 
     pub fn cloud(&self, counts: Counts) -> Cloud {
         let location = [format!("rbd://{}/{}/", self.fsid, self.name), "/snap".to_owned()];
-        Cloud { counts, size: self.args.image_mib << 20, location }
+        Cloud { counts, size: self.args.image_mib << 20, location, keys: HashMap::new() }
     }
 
     /// For every scrubber.
