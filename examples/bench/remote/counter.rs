@@ -1,4 +1,5 @@
-//! Counts the requests of a program: a proxy for plain HTTP, which the program is told of by its environment.
+//! Counts the requests of a program, and may keep each for a while, as a distant server would: a proxy for plain HTTP, which
+//! the program is told of by its environment.
 //!
 //! All the contestants' libraries heed `http_proxy`, and a proxy in that sense sees the requests to every server, whatever
 //! addresses a catalog names. Rejected: proxies before the servers, whose answers would have to be rewritten; and the
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::body::{Body, Bytes, to_bytes};
@@ -45,7 +47,8 @@ pub struct Counter {
 }
 
 impl Counter {
-    pub fn open() -> Result<Self> {
+    /// `latency`: how long each request is kept.
+    pub fn open(latency: Duration) -> Result<Self> {
         // Fails where there is one already, which is as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -55,7 +58,7 @@ impl Counter {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&count);
         // A thread of its own: ours waits for the contestants.
-        thread::spawn(move || runtime.block_on(serve(listener, client, shared)));
+        thread::spawn(move || runtime.block_on(serve(listener, client, shared, latency)));
         Ok(Self { address, count })
     }
 
@@ -73,20 +76,30 @@ fn locked(count: &Mutex<Count>) -> MutexGuard<'_, Count> {
     count.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, client: reqwest::Client, count: Arc<Mutex<Count>>) -> Result<()> {
+async fn serve(
+    listener: TcpListener,
+    client: reqwest::Client,
+    count: Arc<Mutex<Count>>,
+    latency: Duration,
+) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         let (client, count) = (client.clone(), Arc::clone(&count));
         tokio::spawn(async move {
-            let service = service_fn(|request| forward(request, &client, &count));
+            let service = service_fn(|request| forward(request, &client, &count, latency));
             // A connection that breaks is its client's affair.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn forward(request: Request<Incoming>, client: &reqwest::Client, count: &Mutex<Count>) -> Result<Response<Body>> {
+async fn forward(
+    request: Request<Incoming>,
+    client: &reqwest::Client,
+    count: &Mutex<Count>,
+    latency: Duration,
+) -> Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let server = head.uri.authority().context("a request that is not for a proxy")?;
     let kind = format!("{} {server}", head.method);
@@ -97,6 +110,7 @@ async fn forward(request: Request<Incoming>, client: &reqwest::Client, count: &M
         count.under_way += 1;
         count.at_once = count.at_once.max(count.under_way);
     }
+    tokio::time::sleep(latency).await;
     let mut order = client.request(head.method, head.uri.to_string()).headers(passed_on(head.headers));
     if !body.is_empty() {
         order = order.body(body);

@@ -6,7 +6,8 @@
 //! scrubber around it. To be fair:
 //!
 //! - Everybody first does the whole work once through a proxy that counts (see `counter.rs`), which warms the servers up. The
-//!   measured runs have no proxy.
+//!   measured runs have no proxy, but with `--latency`: there it stands for the way to the server and the time that a larger
+//!   one takes, which is longer than what a small one on loopback needs to work.
 //! - A program's start is not what is measured, and with Python it takes long: `images/s` and `CPU ms/image` are without what
 //!   the same program takes with nothing due. (What glance_store's driver loads with its first delete counts as work.)
 //! - glance_store's driver takes so long for an object in S3 that it gets fewer of them; rates are compared.
@@ -28,6 +29,7 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -59,6 +61,9 @@ pub struct Args {
     /// Images for glance_store's driver (default: with --store s3 200, as it is slow; else as many as for this scrubber)
     #[arg(long, value_name = "N")]
     driver_images: Option<u64>,
+    /// Milliseconds for which each request is kept on its way
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
 }
 
 /// Who takes part.
@@ -118,7 +123,8 @@ pub async fn run(bench: &Bench<'_>) -> Result<()> {
 }
 
 async fn compete(bench: &Bench<'_>, backend: &Backend<'_>) -> Result<()> {
-    let (contestants, counter) = (contestants(bench), Counter::open()?);
+    let (contestants, counter) = (contestants(bench), Counter::open(Duration::from_millis(bench.args.remote.latency))?);
+    let between = (bench.args.remote.latency > 0).then_some(&counter);
     let mut results = Vec::new();
     for contestant in &contestants {
         let counted = counted(bench, backend, contestant, &counter).await?;
@@ -132,7 +138,7 @@ async fn compete(bench: &Bench<'_>, backend: &Backend<'_>) -> Result<()> {
         // In turn within a run, so that a machine that becomes slower does so for all.
         for (contestant, result) in contestants.iter().zip(&mut results) {
             let Ok(so_far) = result else { continue };
-            match one_round(bench, backend, contestant).await? {
+            match one_round(bench, backend, contestant, between).await? {
                 Ok(round) => {
                     let rate = round.rate(contestant.images);
                     note(&format!("run {run}: {} {:.3} s, {rate:.1} images/s", contestant.name, round.work.wall));
@@ -191,27 +197,32 @@ fn watch(bench: &Bench<'_>, backend: &Backend<'_>, how: &str) -> Result<Option<W
 }
 
 /// The inner error is the contestant's.
-async fn one_round(bench: &Bench<'_>, backend: &Backend<'_>, contestant: &Contestant) -> Result<Result<Round>> {
-    let start = match attempt(bench, backend, contestant, 0, None).await? {
+async fn one_round(
+    bench: &Bench<'_>,
+    backend: &Backend<'_>,
+    contestant: &Contestant,
+    between: Option<&Counter>,
+) -> Result<Result<Round>> {
+    let start = match attempt(bench, backend, contestant, 0, between).await? {
         Ok(start) => start,
         Err(error) => return Ok(Err(error)),
     };
-    let work = attempt(bench, backend, contestant, contestant.images, None).await?;
+    let work = attempt(bench, backend, contestant, contestant.images, between).await?;
     Ok(work.map(|work| Round { work, start }))
 }
 
-/// Refills, runs, verifies.
+/// Refills, runs, verifies. `between`: a proxy on the way to the servers.
 async fn attempt(
     bench: &Bench<'_>,
     backend: &Backend<'_>,
     contestant: &Contestant,
     due: u64,
-    counter: Option<&Counter>,
+    between: Option<&Counter>,
 ) -> Result<Result<Usage>> {
     let cloud = backend.fill(Counts { due, ..bench.cloud.counts })?;
     fill(&cloud, &bench.place, Detail::All).await?;
     let mut command = contestant.program.command(bench, backend, &cloud)?;
-    if let Some(counter) = counter {
+    if let Some(counter) = between {
         command.env("http_proxy", counter.url()).env("no_proxy", "");
     }
     let rest = watch(bench, backend, "settle")?;

@@ -107,11 +107,13 @@ fn distrust(error: &reqwest::Error) -> Option<String> {
     None
 }
 
-/// The innermost cause: the outer ones repeat it, and name the URL.
+/// The innermost cause: the outer ones repeat it, and name the URL. Without the address of a manual that rustls adds.
 pub(super) fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    harmless(&cause.to_string()).into_owned()
+    let words = cause.to_string();
+    let words = words.split_once(": https://docs.rs/").map_or(words.as_str(), |(words, _)| words);
+    harmless(words).into_owned()
 }
