@@ -1,12 +1,12 @@
 //! One cloud with a store of every type, some of which fail: each is done or kept for itself, and the report says all.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::binary::{Finished, Scrubber};
+use crate::support::cases::{add_line, assert_shows_none, report};
 use crate::support::ceph::{Ceph, new_id};
 use crate::support::cloud::Cloud;
 use crate::support::rows::{Image, states};
@@ -209,7 +209,7 @@ fn stores_of_every_type_are_scrubbed_in_one_run_and_those_that_fail_fail_alone()
     let run = all.run(&["--once", "-f", "json"]).expect_code(3);
     let shown = all.run(&["--once"]);
 
-    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let report = report(&run);
     let mut seen = counts(&report, "done", "outcome");
     seen.extend(counts(&report, "kept", "reason"));
     let mut expected = BTreeMap::new();
@@ -227,31 +227,19 @@ fn stores_of_every_type_are_scrubbed_in_one_run_and_those_that_fail_fail_alone()
         assert!(!done || !all.is_there(placed), "{store} {id} is recorded as deleted, but there");
         assert!(done || store == "nowhere" || all.is_there(placed), "{store} {id} is pending, but gone");
     }
-    for secret in all.secrets() {
-        for run in [&dry_run, &run, &shown] {
-            assert!(!run.output().contains(&secret), "a secret shows: {}", run.output());
-        }
+    for run in [&dry_run, &run, &shown] {
+        assert_shows_none(all.secrets(), run);
     }
-    print(&run, &report);
+    print(&report);
 }
 
 /// The report of the run, for `tests/all` to print.
-fn print(run: &Finished, report: &Value) {
-    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
-    let mut lines = String::new();
+fn print(report: &Value) {
     for (list, word) in [("done", "outcome"), ("kept", "reason")] {
         for line in report[list].as_array().unwrap() {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
-            let locations = &line["locations"];
-            lines += &format!(
-                "every type at once | {} | {} | {locations} | {}\n",
-                text("store"),
-                text(word),
-                text("detail")
-            );
+            let (store, word, detail) = (text("store"), text(word), text("detail"));
+            add_line(&format!("every type at once | {store} | {word} | {} | {detail}", line["locations"]));
         }
     }
-    assert_eq!(run.code, Some(3));
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-    file.write_all(lines.as_bytes()).unwrap();
 }

@@ -8,15 +8,14 @@ mod many;
 mod plain;
 mod states;
 
-use std::io::Write;
-
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::binary::{Finished, Running, Scrubber};
+use crate::support::cases::{Seen, assert_shows_none};
 use crate::support::ceph::new_id;
 use crate::support::cloud::Cloud;
-use crate::support::rows::{Image, states};
+use crate::support::rows::Image;
 use crate::support::servers::Engine;
 use crate::support::site::Site;
 
@@ -27,19 +26,6 @@ struct Case<'a> {
     image: String,
     volume: String,
     name: String,
-}
-
-/// What became of it.
-#[derive(Debug)]
-struct Seen {
-    /// The word for it, as the JSON says it.
-    outcome: String,
-    detail: String,
-    /// The volume's status, or `gone`.
-    left: String,
-    /// Of the image's row and the location's.
-    rows: String,
-    run: Finished,
 }
 
 impl<'a> Case<'a> {
@@ -98,59 +84,17 @@ impl<'a> Case<'a> {
     /// Takes the result of a run, and writes the case's line.
     #[track_caller]
     fn seen(&self, run: Finished) -> Seen {
-        let left = self.status();
-        let (outcome, detail) = verdict(&run);
-        let (image, locations) = states(&self.site.database, &self.image);
-        let rows = format!("image {image}, location {}", locations.join(" "));
-        let seen = Seen { outcome, detail, left, rows, run };
-        self.note(&seen);
+        let seen = Seen::of(run, &self.site.database, &self.image, self.status());
+        let address = |url: &str| self.cloud.fact(url).split('/').nth(2).unwrap().to_owned();
+        let (cinder, keystone) = (address("/cinder/url"), address("/keystone/url"));
+        let masks = [(&self.image, "IMAGE"), (&self.volume, "VOLUME"), (&cinder, "CINDER"), (&keystone, "KEYSTONE")];
+        seen.note(&format!("cinder: {}", self.name), &masks.map(|(text, mask)| (text.as_str(), mask)));
         assert_shows_no_secret(self.cloud, &seen.run);
         // The invariant: recorded as deleted only where it is gone.
-        let recorded = locations == ["deleted"];
-        assert_eq!(recorded, image == "deleted", "{seen:#?}");
-        assert!(!recorded || seen.left == "gone", "recorded as deleted, but there: {seen:#?}");
+        assert!(!seen.is_recorded() || seen.left == "gone", "recorded as deleted, but there: {seen:#?}");
         seen
     }
-
-    fn note(&self, seen: &Seen) {
-        let address = |url: &str| self.cloud.fact(url).split('/').nth(2).unwrap().to_owned();
-        let detail = seen.detail.replace(&self.image, "IMAGE").replace(&self.volume, "VOLUME");
-        let detail = detail.replace(&address("/cinder/url"), "CINDER").replace(&address("/keystone/url"), "KEYSTONE");
-        let line = [&format!("cinder: {}", self.name), &seen.outcome, &detail, &seen.left, &seen.rows];
-        add_line(&line.map(String::as_str).join(" | "));
-    }
 }
-
-/// Adds a line to the table.
-fn add_line(line: &str) {
-    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-    file.write_all(format!("{line}\n").as_bytes()).unwrap(); // in one write: others write too
-}
-
-impl Seen {
-    /// The outcome, and what is left of the volume.
-    #[track_caller]
-    fn is(&self, outcome: &str, left: &str) -> &Seen {
-        assert_eq!((self.outcome.as_str(), self.left.as_str()), (outcome, left), "{self:#?}");
-        let finished = ["deleted", "absent"].contains(&outcome);
-        let rows = if finished { "image deleted, location deleted" } else { PENDING };
-        assert_eq!(self.rows, rows, "{self:#?}");
-        let needs_attention = !finished && !["in_use", "deleting"].contains(&outcome);
-        assert_eq!(self.run.code, Some(if needs_attention { 3 } else { 0 }), "{}", self.run.output());
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> &Seen {
-        for word in words {
-            assert!(self.detail.contains(word), "{word:?} in {:?}\n{}", self.detail, self.run.output());
-        }
-        self
-    }
-}
-
-const PENDING: &str = "image pending_delete, location pending_delete";
 
 /// A volume with Glance's metadata: its id.
 fn glance_volume(cloud: &Cloud, image: &str, user: &str) -> String {
@@ -188,29 +132,10 @@ fn store_of_application(cloud: &Cloud) -> String {
     )
 }
 
-fn report(run: &Finished) -> Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.output()))
-}
-
-/// The word and the detail for the only due location.
-#[track_caller]
-fn verdict(run: &Finished) -> (String, String) {
-    let report = report(run);
-    let lines = |list: &str, word: &str| -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        report[list].as_array().unwrap().iter().map(|line| (text(&line[word]), text(&line["detail"]))).collect()
-    };
-    let all = [lines("done", "outcome"), lines("kept", "reason")].concat();
-    let [one] = &all[..] else { panic!("not one verdict: {}", run.output()) };
-    one.clone()
-}
-
 /// No password, no secret of an application credential, and no token may show.
 #[track_caller]
 fn assert_shows_no_secret(cloud: &Cloud, run: &Finished) {
     let users = ["glance", "demo", "cinder", "admin"].map(|user| cloud.user(user).password);
     let secrets = users.into_iter().chain([cloud.application_credential("cinder").1]);
-    for secret in secrets.chain(["gAAAAA".to_owned(), "nope-nope".to_owned()]) {
-        assert!(secret.len() > 5 && !run.output().contains(&secret), "{}", run.output());
-    }
+    assert_shows_none(secrets.chain(["gAAAAA".to_owned(), "nope-nope".to_owned()]), run);
 }

@@ -13,17 +13,15 @@ mod plain;
 mod space;
 mod trash;
 
-use std::io::Write;
 use std::path::Path;
 
-use chrono::TimeDelta;
-use serde_json::Value;
-
 use crate::support::binary::{Finished, Running, Scrubber};
+use crate::support::cases::{Seen, add_line, report, verdict};
 use crate::support::ceph::{Ceph, new_id};
 use crate::support::rows::{Image, states};
 use crate::support::servers::Engine;
 use crate::support::site::Site;
+use chrono::TimeDelta;
 
 /// Gives up on a monitor or an osd that does not answer after so many seconds.
 const SOON: &str = "rados_connect_timeout = 2";
@@ -34,19 +32,6 @@ struct Case<'a> {
     site: Site,
     image: String,
     name: String,
-}
-
-/// What became of it.
-#[derive(Debug)]
-struct Seen {
-    /// The word for it, as the JSON says it.
-    outcome: String,
-    detail: String,
-    /// See [`Ceph::look`].
-    left: String,
-    /// Of the image's row and the location's.
-    rows: String,
-    run: Finished,
 }
 
 impl<'a> Case<'a> {
@@ -95,15 +80,10 @@ impl<'a> Case<'a> {
 
     #[track_caller]
     fn seen_with(&self, run: Finished, note: &str, left: String) -> Seen {
-        let (outcome, detail) = verdict(&run);
-        let (image, locations) = states(&self.site.database, &self.image);
-        let rows = format!("image {image}, location {}", locations.join(" "));
-        let seen = Seen { outcome, detail, left, rows, run };
+        let seen = Seen::of(run, &self.site.database, &self.image, left);
         self.note(&seen, note);
         // The invariant: recorded as deleted only where it is gone or in the trash.
-        let recorded = locations == ["deleted"];
-        assert_eq!(recorded, image == "deleted", "{seen:#?}");
-        assert!(!recorded || !seen.left.starts_with("listed"), "recorded as deleted, but there: {seen:#?}");
+        assert!(!seen.is_recorded() || !seen.left.starts_with("listed"), "recorded as deleted, but there: {seen:#?}");
         seen
     }
 
@@ -111,45 +91,12 @@ impl<'a> Case<'a> {
         let name = if note.is_empty() { self.name.clone() } else { format!("{} ({note})", self.name) };
         let directory = self.ceph.conf().parent().unwrap().display().to_string();
         let own = self.site.directory.path().display().to_string();
-        let mask = |text: &str| text.replace(&self.image, "IMAGE").replace(&directory, "DIR").replace(&own, "DIR");
-        let line = [&name, &seen.outcome, &mask(&seen.detail), &seen.left, &seen.rows].map(String::as_str).join(" | ");
-        add_line(&line);
-    }
-}
-
-/// Adds a line to the table.
-pub(crate) fn add_line(line: &str) {
-    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-    file.write_all(format!("{line}\n").as_bytes()).unwrap(); // in one write: others write too
-}
-
-impl Seen {
-    /// The outcome and what is left of the image.
-    #[track_caller]
-    fn is(&self, outcome: &str, left: &str) -> &Seen {
-        assert_eq!((self.outcome.as_str(), self.left.as_str()), (outcome, left), "{self:#?}");
-        let finished = ["deleted", "absent", "trashed"].contains(&outcome);
-        let rows = if finished { "image deleted, location deleted" } else { PENDING };
-        assert_eq!(self.rows, rows, "{self:#?}");
-        let needs_attention = !finished && outcome != "in_use";
-        assert_eq!(self.run.code, Some(if needs_attention { 3 } else { 0 }), "{}", self.run.output());
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> &Seen {
-        for word in words {
-            assert!(self.detail.contains(word), "{word:?} in {:?}\n{}", self.detail, self.run.output());
-        }
-        self
+        seen.note(&name, &[(&self.image, "IMAGE"), (&directory, "DIR"), (&own, "DIR")]);
     }
 }
 
 /// Where nobody could be asked what is left of an image.
 const UNKNOWN: &str = "(cannot be asked)";
-
-const PENDING: &str = "image pending_delete, location pending_delete";
 
 /// How an image of glance_store's is left that was not touched.
 const UNTOUCHED: &str = "listed [snap protected]";
@@ -165,23 +112,6 @@ fn store_of(ceph: &Ceph, more: &str) -> String {
 
 fn start(site: &Site, config: &str) -> Running {
     Scrubber::new().config_file(&site.config(config)).args(&["--once", "-f", "json"]).start()
-}
-
-pub(crate) fn report(run: &Finished) -> Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.output()))
-}
-
-/// The word and the detail for the only due location.
-#[track_caller]
-pub(crate) fn verdict(run: &Finished) -> (String, String) {
-    let report = report(run);
-    let lines = |list: &str, word: &str| -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        report[list].as_array().unwrap().iter().map(|line| (text(&line[word]), text(&line["detail"]))).collect()
-    };
-    let all = [lines("done", "outcome"), lines("kept", "reason")].concat();
-    let [one] = &all[..] else { panic!("not one verdict: {}", run.output()) };
-    one.clone()
 }
 
 /// No key of the cluster's users may show.

@@ -12,8 +12,8 @@ mod versions;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::rbd::{add_line, verdict};
 use crate::support::binary::{Finished, Scrubber};
+use crate::support::cases::{PENDING, Seen, add_line, verdict};
 use crate::support::ceph::new_id;
 use crate::support::cloud::{Cloud, S3Keys};
 use crate::support::rows::{Image, states};
@@ -36,19 +36,6 @@ struct Case<'a> {
     url: Option<String>,
     /// Instead of those that may do everything.
     keys: Option<S3Keys>,
-}
-
-/// What became of it.
-#[derive(Debug)]
-struct Seen {
-    /// The word for it, as the JSON says it.
-    outcome: String,
-    detail: String,
-    /// See [`Case::left`].
-    left: String,
-    /// Of the image's row and the location's.
-    rows: String,
-    run: Finished,
 }
 
 impl<'a> Case<'a> {
@@ -172,35 +159,29 @@ impl<'a> Case<'a> {
     #[track_caller]
     fn seen(&self, run: Finished) -> Seen {
         self.assert_shows_no_key(&run);
-        let (outcome, detail) = verdict(&run);
-        let (image, locations) = states(&self.site.database, &self.image);
-        let rows = format!("image {image}, location {}", locations.join(" "));
-        let seen = Seen { outcome, detail, left: self.left(), rows, run };
+        let seen = Seen::of(run, &self.site.database, &self.image, self.left());
         self.note(&seen);
         // The invariant: recorded as deleted only where no data of it is left.
-        let recorded = locations == ["deleted"];
-        assert_eq!(recorded, image == "deleted", "{seen:#?}");
         let has_data = ["object", "version", "upload"].iter().any(|data| seen.left.contains(data));
         let told = seen.run.stderr.contains("a delete marker was written");
-        assert!(!recorded || !has_data || told, "recorded as deleted, but there: {seen:#?}");
+        assert!(!seen.is_recorded() || !has_data || told, "recorded as deleted, but there: {seen:#?}");
         let living = json!({"server": self.server, "key": self.living, "bucket": self.bucket});
         assert!(seen.left == "no bucket" || self.cloud.call("s3.there", living) == true, "{seen:#?}");
         seen
     }
 
     fn note(&self, seen: &Seen) {
-        let mut line =
-            [&self.name, &seen.outcome, &seen.detail, &seen.left, &seen.rows].map(String::as_str).join(" | ");
         let host = |url: &str| url.split("://").last().unwrap_or_default().to_owned();
-        let hosts = [self.url.as_deref().map(host), Some(host(&self.server_url()))];
-        for (text, mask) in [(&self.image, "IMAGE"), (&self.bucket, "BUCKET")] {
-            line = line.replace(text, mask);
-        }
-        for host in hosts.into_iter().flatten() {
-            line = line.replace(&host, "HOST");
-        }
-        line = line.replace(&self.site.directory.path().display().to_string(), "DIR");
-        add_line(&format!("s3 {} | {line}", self.server));
+        let (own, proxy) = (host(&self.server_url()), self.url.as_deref().map(host));
+        let directory = self.site.directory.path().display().to_string();
+        let masks = [
+            (self.image.as_str(), "IMAGE"),
+            (&self.bucket, "BUCKET"),
+            (proxy.as_deref().unwrap_or(&own), "HOST"),
+            (&own, "HOST"),
+            (&directory, "DIR"),
+        ];
+        seen.note(&format!("s3 {} | {}", self.server, self.name), &masks);
     }
 
     /// Neither the keys of any user, nor what a run was configured with, in anything that it said or wrote.
@@ -217,33 +198,3 @@ impl<'a> Case<'a> {
         assert!(!text.contains("OLDSECRET"), "a URI's secret shows: {text}");
     }
 }
-
-impl Seen {
-    /// The outcome and what is left of the image.
-    #[track_caller]
-    fn is(&self, outcome: &str, left: &str) -> &Seen {
-        assert_eq!((self.outcome.as_str(), self.left.as_str()), (outcome, left), "{self:#?}");
-        let finished = ["deleted", "absent"].contains(&outcome);
-        let rows = if finished { "image deleted, location deleted" } else { PENDING };
-        assert_eq!(self.rows, rows, "{self:#?}");
-        assert_eq!(self.run.code, Some(if finished { 0 } else { 3 }), "{}", self.run.output());
-        self
-    }
-
-    /// In the log, where what is finished has its remarks.
-    #[track_caller]
-    fn remarks(&self, words: &str) -> &Seen {
-        assert!(self.run.stderr.contains(words), "{words:?}\n{}", self.run.output());
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> &Seen {
-        for word in words {
-            assert!(self.detail.contains(word), "{word:?} in {:?}\n{}", self.detail, self.run.output());
-        }
-        self
-    }
-}
-
-const PENDING: &str = "image pending_delete, location pending_delete";

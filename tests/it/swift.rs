@@ -7,15 +7,14 @@ mod objects;
 mod outages;
 mod tenants;
 
-use std::io::Write;
-
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::binary::{Finished, Scrubber};
+use crate::support::cases::{Seen, assert_shows_none};
 use crate::support::ceph::new_id;
 use crate::support::cloud::Cloud;
-use crate::support::rows::{Image, states};
+use crate::support::rows::Image;
 use crate::support::servers::Engine;
 use crate::support::site::Site;
 
@@ -28,17 +27,6 @@ struct Case<'a> {
     site: Site,
     image: String,
     name: String,
-}
-
-/// What became of it.
-#[derive(Debug)]
-struct Seen {
-    /// The word for it, as the JSON says it.
-    outcome: String,
-    detail: String,
-    /// Of the image's row and the location's.
-    rows: String,
-    run: Finished,
 }
 
 impl<'a> Case<'a> {
@@ -73,13 +61,10 @@ impl<'a> Case<'a> {
     #[track_caller]
     fn seen(&self, note: &str, run: Finished) -> Seen {
         assert_shows_no_secret(self.cloud, &run);
-        let (outcome, detail) = verdict(&run);
-        let (image, locations) = states(&self.site.database, &self.image);
-        let rows = format!("image {image}, location {}", locations.join(" "));
+        let seen = Seen::of(run, &self.site.database, &self.image, String::new());
         let name = if note.is_empty() { self.name.clone() } else { format!("{} ({note})", self.name) };
-        let mask = |text: &str| text.replace(&self.image, "IMAGE");
-        add_line(&[&name, &outcome, &mask(&detail), &rows].map(String::as_str).join(" | "));
-        Seen { outcome, detail, rows, run }
+        seen.note(&format!("swift: {name}"), &[(&self.image, "IMAGE")]);
+        seen
     }
 
     /// What is left of the image in a container, the names without its id; `None`: there is no such container.
@@ -102,29 +87,6 @@ impl<'a> Case<'a> {
     }
 }
 
-impl Seen {
-    #[track_caller]
-    fn is(&self, outcome: &str) -> &Seen {
-        assert_eq!(self.outcome, outcome, "{self:#?}");
-        let finished = ["deleted", "absent"].contains(&outcome);
-        let rows = if finished { "image deleted, location deleted" } else { PENDING };
-        assert_eq!(self.rows, rows, "{self:#?}");
-        assert_eq!(self.run.code, Some(if finished { 0 } else { 3 }), "{}", self.run.output());
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> &Seen {
-        for word in words {
-            let all = format!("{} {}", self.detail, self.run.output());
-            assert!(all.contains(word), "{word:?} in {:?}\n{}", self.detail, self.run.output());
-        }
-        self
-    }
-}
-
-const PENDING: &str = "image pending_delete, location pending_delete";
-
 /// A container of one's own: the servers are shared.
 fn container() -> String {
     format!("glance-{}", &new_id()[..8])
@@ -140,19 +102,6 @@ fn options(auth_address: &str, user: &str, key: &str) -> String {
     format!("swift_store_auth_address = {auth_address}\nswift_store_user = {user}\nswift_store_key = {key}\n")
 }
 
-/// The only due location.
-#[track_caller]
-fn verdict(run: &Finished) -> (String, String) {
-    let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.output()));
-    let lines = |list: &str, word: &str| -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        report[list].as_array().unwrap().iter().map(|line| (text(&line[word]), text(&line["detail"]))).collect()
-    };
-    let all = [lines("done", "outcome"), lines("kept", "reason")].concat();
-    let [one] = &all[..] else { panic!("not one verdict: {}", run.output()) };
-    one.clone()
-}
-
 /// No password that there is may show, however a run was made.
 #[track_caller]
 fn assert_shows_no_secret(cloud: &Cloud, run: &Finished) {
@@ -161,14 +110,5 @@ fn assert_shows_no_secret(cloud: &Cloud, run: &Finished) {
     secrets.push(cloud.application_credential("swift").1);
     secrets.push(cloud.fact("/swift/users/test:tester"));
     secrets.extend(["wr0ng-passw0rd", "gAAAA"].map(str::to_owned)); // what all of Keystone's tokens begin with
-    for secret in secrets {
-        assert!(!run.output().contains(&secret), "a secret shows:\n{}", run.output());
-    }
-}
-
-/// Adds a line to the table.
-fn add_line(line: &str) {
-    let Some(file) = std::env::var_os("SCRUBBER_TEST_CASES") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-    file.write_all(format!("swift: {line}\n").as_bytes()).unwrap(); // in one write: others write too
+    assert_shows_none(secrets, run);
 }

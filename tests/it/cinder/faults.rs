@@ -1,6 +1,7 @@
 //! Servers and networks that fail, by way of a proxy before a real Cinder and a real Keystone.
 
 use super::*;
+use crate::support::cases::PENDING;
 use crate::support::fault_proxy::{Authority, Fault, FaultProxy};
 
 /// Faults come and go while a scrubber works; none may take so long.

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::*;
+use crate::support::cases::add_line;
 use crate::support::fault_proxy::{Fault, FaultProxy};
+use crate::support::rows::states;
 
 /// More than a lane has in hand.
 const VOLUMES: usize = 40;

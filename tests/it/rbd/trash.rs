@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::support::cases::DONE;
 
 const RECLAIM: &str = "[scrubber]\nreclaim_trash = true";
 
@@ -25,8 +26,7 @@ fn reclaim(case: &Case<'_>, note: &str, more: &str) -> String {
     assert_eq!((image.as_str(), &locations[..]), ("deleted", &["deleted".to_owned()][..]));
     let left = case.ceph.look(&case.image);
     let outcome = if left == "gone" { "freed" } else { "not freed" }.to_owned();
-    let rows = "image deleted, location deleted".to_owned();
-    case.note(&Seen { outcome, detail: String::new(), left: left.clone(), rows, run }, note);
+    case.note(&Seen { outcome, detail: String::new(), left: left.clone(), rows: DONE.to_owned(), run }, note);
     left
 }
 

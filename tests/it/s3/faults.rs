@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::support::cases::report;
 use crate::support::fault_proxy::{Authority, Fault, FaultProxy};
 
 /// One image at moto, behind a proxy.
@@ -89,7 +90,7 @@ fn an_error_of_one_key_is_that_keys() {
         cloud.call("s3.remove", json!({"server": "moto", "key": other, "bucket": case.bucket}));
         proxy.fault(Fault::on("POST", DELETE).answer(200).body(&said));
         let run = case.run(&["--once", "-f", "json"], "");
-        let report = crate::rbd::report(&run);
+        let report = report(&run);
         assert_eq!((&report["done"][0]["outcome"], &report["kept"][0]["reason"]), (&json!("deleted"), &json!(outcome)));
         assert_eq!(states(&case.site.database, &other).0, "deleted");
         assert_eq!(

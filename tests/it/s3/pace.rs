@@ -1,6 +1,7 @@
 //! How many requests it takes.
 
 use super::*;
+use crate::support::cases::report;
 use crate::support::fault_proxy::FaultProxy;
 
 const IMAGES: usize = 3000;
@@ -21,7 +22,7 @@ fn thousands_of_images_take_a_few_requests() {
     let run = case.run(&["--once", "-f", "json"], "");
     case.assert_shows_no_key(&run);
     assert_eq!(run.code, Some(0), "{}", run.output());
-    let report = crate::rbd::report(&run);
+    let report = report(&run);
     assert_eq!(report["done"][0]["outcome"], "deleted", "{}", run.output());
     let left = cloud.texts("s3.keys", json!({"server": "radosgw", "bucket": case.bucket}));
     assert_eq!(left, [case.living.clone()]);

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod api_rows;
 pub mod binary;
+pub mod cases;
 pub mod ceph;
 pub mod cloud;
 pub mod database;

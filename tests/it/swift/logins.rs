@@ -1,6 +1,9 @@
 //! Who logs in, by every way in which a location can name that; and who may not.
 
+use serde_json::Value;
+
 use super::*;
+use crate::support::cases::PENDING;
 use crate::support::fault_proxy::{Fault, FaultProxy};
 
 /// A file for `swift_store_config_file`, in the site's directory.
@@ -32,19 +35,19 @@ fn accounts_of_a_file_are_found_by_their_name() {
         cloud.call("swift.put", json!({"object": image, "container": bin}));
         let case = Case::of(&cloud, "swift+config", &image, &format!("swift+config://{name}/{bin}/{image}"));
         let file = accounts(&case, &both);
-        case.scrub_with(note, &format!("{file}default_swift_reference = {reference}\n")).is("deleted");
+        case.scrub_with(note, &format!("{file}default_swift_reference = {reference}\n")).ends_as("deleted");
         case.is_gone_from(&bin);
     }
     let case = Case::of(&cloud, "swift+config, unknown account", &new_id(), &format!("swift+config://gone/{bin}/o"));
     let file = accounts(&case, &both);
-    case.scrub_with("", &file).is("no_store").says(&["its account gone is not in accounts.conf"]);
+    case.scrub_with("", &file).ends_as("no_store").says(&["its account gone is not in accounts.conf"]);
     // An account that lacks its key, beside one that is whole.
     let image = new_id();
     cloud.call("swift.put", json!({"object": image, "container": bin}));
     let case =
         Case::of(&cloud, "swift+config, one account incomplete", &image, &format!("swift+config://ref2/{bin}/{image}"));
     let file = accounts(&case, &format!("[broken]\nuser = a:b\nauth_address = http://k\n{both}"));
-    case.scrub_with("", &file).is("deleted").says(&["account broken is left out: key is not set"]);
+    case.scrub_with("", &file).ends_as("deleted").says(&["account broken is left out: key is not set"]);
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn without_a_file_the_options_are_the_account() {
     let (bin, image) = (container(), new_id());
     cloud.call("swift.put", json!({"object": image, "container": bin}));
     let case = Case::of(&cloud, "swift+config without a file", &image, &format!("swift+config://ref1/{bin}/{image}"));
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
     case.is_gone_from(&bin);
 }
 
@@ -67,7 +70,7 @@ fn domains_are_those_of_the_reference() {
     let domains = format!("user_domain_name = {}\nproject_domain_id = {}\n", user.domain, user.domain_id);
     let both = format!("{}{domains}{}", section(&cloud, "away", "elsewhere"), section(&cloud, "ref1", "glance"));
     let file = accounts(&case, &both);
-    case.scrub_with("", &file).is("deleted");
+    case.scrub_with("", &file).ends_as("deleted");
     assert_eq!(case.left_of("elsewhere", &bin).unwrap(), [""; 0]);
 }
 
@@ -86,7 +89,7 @@ fn an_application_credential_logs_in() {
         cloud.call("swift.put", json!({"object": image, "container": bin}));
         let case = Case::of(&cloud, "application credential", &image, &format!("{uri}/{bin}/{image}"));
         let note = uri.split(':').next().unwrap().to_owned();
-        case.scrub_with(&note, &options).is("deleted");
+        case.scrub_with(&note, &options).ends_as("deleted");
         case.is_gone_from(&bin);
     }
 }
@@ -100,7 +103,8 @@ fn containers_by_seed_are_the_uris() {
     let seeded = format!("{bin}_{}", &image[..2]);
     assert!(uri.contains(&seeded), "{uri}");
     let case = Case::of(&cloud, "container by seed", &image, &uri);
-    case.scrub(&format!("swift_store_container = {bin}\nswift_store_multiple_containers_seed = 2\n")).is("deleted");
+    case.scrub(&format!("swift_store_container = {bin}\nswift_store_multiple_containers_seed = 2\n"))
+        .ends_as("deleted");
     case.is_gone_from(&seeded);
 }
 
@@ -124,7 +128,7 @@ fn passwords_may_have_any_character() {
     let case = Case::of(&cloud, "password with : / @ %", &image, &uri);
     let seen = case.scrub_with("", "");
     assert!(!seen.run.output().contains("p@ss") && !seen.run.output().contains("p%40ss"), "{}", seen.run.output());
-    seen.is("deleted");
+    seen.ends_as("deleted");
     case.is_gone_from(&bin);
 }
 
@@ -137,19 +141,28 @@ fn who_is_refused_is_told_so() {
     let glance = cloud.user("glance");
     let wrong = uri.replace(&glance.password, "wr0ng-passw0rd");
     let case = Case::of(&cloud, "wrong password", &image, &wrong);
-    case.scrub_with("", "").is("forbidden").says(&["password is wrong"]);
+    case.scrub_with("", "").ends_as("forbidden").says(&["password is wrong"]);
     assert_eq!(case.left(&bin).unwrap(), [""]);
     let unknown = uri.replace("%3Aglance", "%3Anobody");
-    Case::of(&cloud, "unknown user", &image, &unknown).scrub_with("", "").is("forbidden");
+    Case::of(&cloud, "unknown user", &image, &unknown).scrub_with("", "").ends_as("forbidden");
     let reader = cloud.text("swift.uri", json!({"object": image, "container": bin, "user": "reader"}));
-    Case::of(&cloud, "user without a role in Swift", &image, &reader).scrub_with("", "").is("forbidden").says(&["403"]);
+    Case::of(&cloud, "user without a role in Swift", &image, &reader)
+        .scrub_with("", "")
+        .ends_as("forbidden")
+        .says(&["403"]);
     let foreign = cloud.text("swift.uri", json!({"object": image, "container": bin, "user": "demo"}));
-    Case::of(&cloud, "foreign account", &image, &foreign).scrub_with("", "").is("unavailable").says(&["no container"]);
+    Case::of(&cloud, "foreign account", &image, &foreign)
+        .scrub_with("", "")
+        .ends_as("unavailable")
+        .says(&["no container"]);
     let nobodys = uri.replace("/v3/", "/nothing/");
-    Case::of(&cloud, "no Keystone there", &image, &nobodys).scrub_with("", "").is("failed").says(&["no Keystone v3"]);
+    Case::of(&cloud, "no Keystone there", &image, &nobodys)
+        .scrub_with("", "")
+        .ends_as("failed")
+        .says(&["no Keystone v3"]);
     // The password was changed since: the config knows the new one.
     let case = Case::of(&cloud, "password changed since", &image, &wrong);
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
     case.is_gone_from(&bin);
 }
 
@@ -198,8 +211,8 @@ fn version_one_logs_in_where_the_config_says_so() {
     let case = Case::of(&cloud, "auth_version = 1", &image, &uri);
     let wrong = cloud.fact("/swift/users/test:tester");
     let other = Case::of(&cloud, "auth_version = 1, wrong key", &image, &uri.replace(&wrong, "wr0ng-passw0rd"));
-    other.scrub_with("", "swift_store_auth_version = 1\n").is("forbidden");
-    case.scrub_with("", "swift_store_auth_version = 1\n").is("deleted");
+    other.scrub_with("", "swift_store_auth_version = 1\n").ends_as("forbidden");
+    case.scrub_with("", "swift_store_auth_version = 1\n").ends_as("deleted");
     assert_eq!(case.left_of(user, &bin).unwrap(), [""; 0]);
 
     let image = new_id();
@@ -208,7 +221,7 @@ fn version_one_logs_in_where_the_config_says_so() {
     let (auth, key) = (cloud.fact("/swift/tempauth_v1"), cloud.fact("/swift/users/test:tester"));
     let file =
         accounts(&case, &format!("[old]\nuser = {user}\nkey = {key}\nauth_address = {auth}\nauth_version = 1\n"));
-    case.scrub_with("", &file).is("deleted");
+    case.scrub_with("", &file).ends_as("deleted");
 }
 
 /// What a living image points to by another spelling stays.
@@ -230,7 +243,7 @@ fn one_object_is_the_same_by_every_spelling() {
         case.site.database.execute(&format!("DELETE FROM image_locations WHERE image_id = '{id}'"));
         case.site.database.execute(&format!("DELETE FROM images WHERE id = '{id}'"));
     }
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
 }
 
 /// Keystone by another address: another spelling of the same account, which is found out by logging in.
@@ -245,7 +258,7 @@ fn an_account_by_another_address_is_compared_first() {
     let uri = own_uri.replace(&address(&cloud.fact("/keystone/url")), &address(&keystone.url()));
     let case = Case::of(&cloud, "account by another address", &image, &uri);
     Image::active(&new_id(), &[&own_uri]).insert(&case.site.database);
-    case.scrub("").is("unavailable").says(&["another address"]);
+    case.scrub("").ends_as("unavailable").says(&["another address"]);
     let other = section(&cloud, "old", "glance").replace(&cloud.fact("/keystone/url"), &keystone.url());
     let file = accounts(&case, &format!("{}{other}", section(&cloud, "ref1", "glance")));
     let seen = case.scrub_with("which the config knows", &file);
@@ -263,14 +276,14 @@ fn a_keystone_that_cannot_help_keeps_the_image() {
     let with = |url: &str| options(url, &format!("{}:{}", glance.project, glance.user), &glance.password);
     let soon = "[scrubber]\nstore_deadline = 4\n";
     case.scrub_with("no such region", &format!("{}swift_store_region = Nowhere\n", own(&cloud)))
-        .is("failed")
+        .ends_as("failed")
         .says(&["region Nowhere"]);
-    case.scrub_with("refuses connections", &format!("{}{soon}", with("http://127.0.0.1:9/v3"))).is("unavailable");
+    case.scrub_with("refuses connections", &format!("{}{soon}", with("http://127.0.0.1:9/v3"))).ends_as("unavailable");
     keystone.fault(Fault::on("POST", "/auth/tokens").answer(503));
-    case.scrub_with("503", &format!("{}{soon}", with(&keystone.url()))).is("unavailable");
+    case.scrub_with("503", &format!("{}{soon}", with(&keystone.url()))).ends_as("unavailable");
     keystone.mend();
     keystone.fault(Fault::on("POST", "/auth/tokens").answer(500).times(1));
-    case.scrub_with("500 once", &with(&keystone.url())).is("deleted");
+    case.scrub_with("500 once", &with(&keystone.url())).ends_as("deleted");
 }
 
 /// Its user cannot log in any more.
@@ -293,7 +306,7 @@ fn a_project_that_was_disabled_keeps_the_image() {
     let case = Case::of(&cloud, "project disabled", &image, &uri);
     let enabled = |is: bool| request("PATCH", format!("projects/{project}"), json!({"project": {"enabled": is}}));
     enabled(false);
-    case.scrub_with("", "").is("forbidden");
+    case.scrub_with("", "").ends_as("forbidden");
     enabled(true);
-    case.scrub_with("enabled again", "").is("deleted");
+    case.scrub_with("enabled again", "").ends_as("deleted");
 }

@@ -8,11 +8,11 @@ fn an_object_goes_and_is_absent_the_second_time() {
     let Some(cloud) = Cloud::shared() else { return };
     let bin = container();
     let case = Case::stored(&cloud, "one object", &bin, 1000);
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
     case.is_gone_from(&bin);
     let uri = cloud.text("swift.uri", json!({"object": case.image, "container": bin}));
     let case = Case::of(&cloud, "object gone", &case.image, &uri);
-    case.scrub("").is("absent");
+    case.scrub("").ends_as("absent");
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_container_that_is_gone_proves_nothing() {
     let image = new_id();
     let uri = cloud.text("swift.uri", json!({"object": image, "container": container()}));
     let case = Case::of(&cloud, "container gone", &image, &uri);
-    case.scrub("").is("unavailable").says(&["no container", "right account"]);
+    case.scrub("").ends_as("unavailable").says(&["no container", "right account"]);
 }
 
 /// A container of the same name, in which no image is.
@@ -33,9 +33,9 @@ fn a_container_without_its_living_images_proves_nothing() {
     let uri = |object: &str| cloud.text("swift.uri", json!({"object": object, "container": bin}));
     let case = Case::of(&cloud, "container without living images", &image, &uri(&image));
     Image::active(&living, &[&uri(&living)]).insert(&case.site.database);
-    case.scrub("").is("unavailable").says(&["none of 1 objects of living images", "right account"]);
+    case.scrub("").ends_as("unavailable").says(&["none of 1 objects of living images", "right account"]);
     cloud.call("swift.put", json!({"object": living, "container": bin}));
-    case.scrub("").is("absent");
+    case.scrub("").ends_as("absent");
 }
 
 /// With pages of 20, as the servers of the tests have them.
@@ -45,7 +45,7 @@ fn segments_go_page_by_page_and_the_manifest_last() {
     let bin = container();
     let case = Case::stored(&cloud, "DLO of glance_store", &bin, 3 * MEGABYTE);
     assert_eq!(case.left(&bin).unwrap(), ["", "-00001", "-00002", "-00003"]);
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
     case.is_gone_from(&bin);
 
     let image = new_id();
@@ -54,7 +54,7 @@ fn segments_go_page_by_page_and_the_manifest_last() {
     cloud.call("swift.put", neighbour.clone());
     let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
     let case = Case::of(&cloud, "DLO of 45 segments, 20 a page", &image, &uri);
-    case.scrub("").is("deleted");
+    case.scrub("").ends_as("deleted");
     case.is_gone_from(&bin);
     assert!(!cloud.call("swift.head", neighbour).is_null());
 }
@@ -67,7 +67,7 @@ fn segments_without_their_manifest_are_found() {
     let path = format!("/{bin}/{}", case.image);
     cloud.call("swift.request", json!({"method": "DELETE", "path": path}));
     assert_eq!(case.left(&bin).unwrap(), ["-00001", "-00002"]);
-    case.scrub("").is("deleted").says(&["2 segments were not"]);
+    case.scrub("").ends_as("deleted").says(&["2 segments were not"]);
     case.is_gone_from(&bin);
 }
 
@@ -83,7 +83,7 @@ fn a_prefix_that_others_share_is_left_alone() {
         cloud.call("swift.put", json!({"object": image, "container": bin, "size": 0, "headers": manifest}));
         let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
         let case = Case::of(&cloud, &format!("DLO whose prefix takes {name}"), &image, &uri);
-        case.scrub("").is("failed").says(&["others may be as well"]);
+        case.scrub("").ends_as("failed").says(&["others may be as well"]);
         assert_eq!(case.left(&bin).unwrap(), [""]);
         assert!(!cloud.call("swift.head", json!({"object": other, "container": bin})).is_null());
     }
@@ -116,14 +116,14 @@ fn segments_that_are_refused_keep_their_manifest() {
             &stranger.password,
         );
         let service = "[scrubber]\nswift_service_auth = ref1\n";
-        case.scrub_with("", &format!("{login}{service}")).is("forbidden").says(&["2 of 2 segments", "403"]);
+        case.scrub_with("", &format!("{login}{service}")).ends_as("forbidden").says(&["2 of 2 segments", "403"]);
         assert_eq!(case.left_of("demo", &bin).unwrap(), [""], "the manifest is all that finds them");
         assert_eq!(case.left_of("demo", &segs).unwrap(), ["-00001", "-00002"]);
         // Once they may be deleted, all of it goes.
         let acl = format!("{}:{}", stranger.project_id, stranger.user_id);
         let headers = json!({"X-Container-Write": acl});
         cloud.call("swift.make_container", json!({"container": segs, "user": "demo", "headers": headers}));
-        case.scrub_with("allowed", &format!("{login}{service}")).is("deleted");
+        case.scrub_with("allowed", &format!("{login}{service}")).ends_as("deleted");
         assert_eq!(case.left_of("demo", &bin).unwrap(), [""; 0]);
         assert_eq!(case.left_of("demo", &segs).unwrap(), [""; 0]);
     }
@@ -142,7 +142,7 @@ fn static_large_objects_go_with_their_segments() {
         }
         let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
         let case = Case::of(&cloud, name, &image, &uri);
-        case.scrub("").is("deleted");
+        case.scrub("").ends_as("deleted");
         case.is_gone_from(&bin);
     }
 }
@@ -154,7 +154,7 @@ fn a_container_that_keeps_versions_is_mentioned() {
     let versioned = json!({"container": bin, "headers": {"X-Versions-Enabled": "true"}});
     cloud.call("swift.make_container", versioned);
     let case = Case::stored(&cloud, "container with versions", &bin, 1000);
-    case.scrub("").is("deleted").says(&["keeps older versions"]);
+    case.scrub("").ends_as("deleted").says(&["keeps older versions"]);
     case.is_gone_from(&bin);
 }
 
@@ -192,6 +192,6 @@ fn a_manifest_that_lists_another_image_is_left_alone() {
     cloud.call("swift.request", json!({"method": "PUT", "path": path, "body": parts}));
     let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
     let case = Case::of(&cloud, "SLO that lists another image", &image, &uri);
-    case.scrub("").is("failed").says(&["another image's"]);
+    case.scrub("").ends_as("failed").says(&["another image's"]);
     assert_eq!(cloud.texts("swift.objects", json!({"container": bin})).len(), 4);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::support::cases::{add_line, verdict};
 use crate::support::fault_proxy::{Authority, Fault, FaultProxy};
 
 /// A proxy before Swift, and the options that lead there.
@@ -35,7 +36,7 @@ fn what_passes_is_waited_for() {
         let (proxy, options) = before(&cloud);
         let case = Case::stored(&cloud, "passing trouble", &bin, 1000);
         proxy.fault(fault);
-        case.scrub_with(note, &options).is("deleted");
+        case.scrub_with(note, &options).ends_as("deleted");
         case.is_gone_from(&bin);
     }
 }
@@ -57,7 +58,7 @@ fn what_does_not_pass_keeps_the_image() {
         let (proxy, options) = before(&cloud);
         let case = Case::stored(&cloud, "lasting trouble", &bin, 1000);
         proxy.fault(fault);
-        case.scrub_with(note, &format!("{options}{SOON}")).is(outcome);
+        case.scrub_with(note, &format!("{options}{SOON}")).ends_as(outcome);
         assert_eq!(case.left(&bin).unwrap(), [""]);
     }
 }
@@ -89,10 +90,10 @@ fn a_report_that_is_cut_or_bad_keeps_manifest_and_location() {
             let uri = cloud.text("swift.uri", json!({"object": image, "container": bin}));
             let case = Case::of(&cloud, kind, &image, &uri);
             proxy.fault(fault.clone());
-            case.scrub_with(note, &format!("{options}{SOON}")).is(outcome);
+            case.scrub_with(note, &format!("{options}{SOON}")).ends_as(outcome);
             assert!(case.left(&bin).unwrap().contains(&String::new()), "its manifest");
             proxy.mend();
-            case.scrub_with("mended", &options).is("deleted");
+            case.scrub_with("mended", &options).ends_as("deleted");
             case.is_gone_from(&bin);
         }
     }
@@ -109,11 +110,11 @@ fn without_bulk_delete_segments_go_one_by_one() {
     let case = Case::of(&cloud, "no bulk delete", &image, &uri);
     proxy.fault(Fault::on("GET", "/info").answer(404));
     proxy.fault(Fault::on("DELETE", "-00007").answer(409));
-    case.scrub_with("one segment refused", &options).is("failed").says(&["1 of 25 segments", "24 are gone"]);
+    case.scrub_with("one segment refused", &options).ends_as("failed").says(&["1 of 25 segments", "24 are gone"]);
     assert_eq!(case.left(&bin).unwrap(), ["", "-00007"]);
     proxy.mend();
     proxy.fault(Fault::on("GET", "/info").answer(404));
-    case.scrub_with("mended", &options).is("deleted");
+    case.scrub_with("mended", &options).ends_as("deleted");
     assert_eq!(proxy.count("POST", "bulk-delete"), 0);
     case.is_gone_from(&bin);
 }
@@ -130,14 +131,14 @@ fn certificates_are_looked_at() {
     let case = Case::of(&cloud, "TLS", &case.image, &uri.replace("swift+http://", "swift+https://"));
     let glance = cloud.user("glance");
     let options = format!("swift_store_endpoint = {}/v1/AUTH_{}\n", swift.origin(), glance.project_id);
-    case.scrub_with("CA not known", &format!("{options}{SOON}")).is("unavailable").says(&["swift_store_cacert"]);
+    case.scrub_with("CA not known", &format!("{options}{SOON}")).ends_as("unavailable").says(&["swift_store_cacert"]);
     let with_ca = |authority: &Authority| {
         let path = authority.write(case.site.directory.path());
         format!("swift_store_cacert = {}\n{options}{SOON}", path.display())
     };
-    case.scrub_with("wrong CA", &with_ca(&Authority::new())).is("unavailable");
+    case.scrub_with("wrong CA", &with_ca(&Authority::new())).ends_as("unavailable");
     assert_eq!(case.left(&bin).unwrap(), [""]);
-    case.scrub_with("its CA", &with_ca(&authority)).is("deleted");
+    case.scrub_with("its CA", &with_ca(&authority)).ends_as("deleted");
     case.is_gone_from(&bin);
 }
 
@@ -157,7 +158,7 @@ fn a_server_that_is_down_keeps_the_image() {
         cloud.order(&format!("stop {daemon}"));
         let run = site.run_with(&config, &["--once", "-f", "json"]);
         let (outcome, detail) = verdict(&run);
-        add_line(&format!("{daemon} stopped | {outcome} | {} | ", detail.replace(&image, "IMAGE")));
+        add_line(&format!("swift: {daemon} stopped | {outcome} | {} | ", detail.replace(&image, "IMAGE")));
         assert!(["unavailable", "deleted"].contains(&outcome.as_str()), "{daemon}: {}", run.output());
         cloud.order(&format!("start {daemon}"));
         let there = !cloud.call("swift.head", json!({"object": image, "user": user})).is_null();

@@ -31,7 +31,7 @@ fn the_reseller_role_deletes_images_with_their_containers() {
     let Some(cloud) = Cloud::shared() else { return };
     for (size, name) in [(1000, "multi-tenant, reseller"), (2 * MEGABYTE, "multi-tenant, reseller, DLO")] {
         let (case, container) = stored(&cloud, name, size);
-        case.scrub_with("", &service(&cloud, "reseller")).is("deleted");
+        case.scrub_with("", &service(&cloud, "reseller")).ends_as("deleted");
         assert_eq!(case.left_of("demo", &container), None);
     }
 }
@@ -41,11 +41,11 @@ fn without_a_login_or_without_its_role_they_stay() {
     let Some(cloud) = Cloud::shared() else { return };
     let (case, container) = stored(&cloud, "multi-tenant", 1000);
     let seen = case.scrub_with("no login configured", "swift_store_multi_tenant = true\n");
-    seen.is("forbidden").says(&["swift_service_auth", "reseller"]);
-    case.scrub_with("operator of another project", &service(&cloud, "glance")).is("forbidden").says(&["403"]);
+    seen.ends_as("forbidden").says(&["swift_service_auth", "reseller"]);
+    case.scrub_with("operator of another project", &service(&cloud, "glance")).ends_as("forbidden").says(&["403"]);
     assert_eq!(case.left_of("demo", &container).unwrap(), [""]);
     // Who is operator of the project itself needs no reseller role.
-    case.scrub_with("operator of its project", &service(&cloud, "demo")).is("deleted");
+    case.scrub_with("operator of its project", &service(&cloud, "demo")).ends_as("deleted");
     assert_eq!(case.left_of("demo", &container), None);
 }
 
@@ -55,20 +55,20 @@ fn a_container_that_is_not_empty_stays_and_one_that_is_goes_with_nothing_in_it()
     let reseller = service(&cloud, "reseller");
     let (case, container) = stored(&cloud, "multi-tenant, container not empty", 1000);
     cloud.call("swift.put", json!({"object": "extra", "container": container, "user": "demo"}));
-    case.scrub_with("", &reseller).is("deleted").says(&["stays: it is not empty"]);
+    case.scrub_with("", &reseller).ends_as("deleted").says(&["stays: it is not empty"]);
     assert_eq!(cloud.texts("swift.objects", json!({"container": container, "user": "demo"})), ["extra"]);
 
     let (case, container) = stored(&cloud, "multi-tenant, object gone", 1000);
     let path = format!("/{container}/{}", case.image);
     cloud.call("swift.request", json!({"method": "DELETE", "path": path, "user": "demo"}));
-    case.scrub_with("", &reseller).is("absent");
+    case.scrub_with("", &reseller).ends_as("absent");
     assert_eq!(case.left_of("demo", &container), None);
 
     let (case, container) = stored(&cloud, "multi-tenant, container gone", 1000);
     for path in [format!("/{container}/{}", case.image), format!("/{container}")] {
         cloud.call("swift.request", json!({"method": "DELETE", "path": path, "user": "demo"}));
     }
-    case.scrub_with("", &reseller).is("absent");
+    case.scrub_with("", &reseller).ends_as("absent");
 }
 
 /// As long as Swift takes it for full, although nothing is in it any more.
@@ -84,10 +84,10 @@ fn a_container_that_seems_full_is_tried_again() {
     let endpoint = format!("{}/v1/AUTH_{}", proxy.origin(), cloud.user("reseller").project_id);
     let options = format!("swift_store_endpoint = {endpoint}\n{}", service(&cloud, "reseller"));
     proxy.fault(Fault::on("DELETE", &container).after(1).answer(409));
-    case.scrub_with("", &options).is("unavailable").says(&["has not noticed yet"]);
+    case.scrub_with("", &options).ends_as("unavailable").says(&["has not noticed yet"]);
     assert_eq!(case.left_of("demo", &container).unwrap(), [""; 0]);
     proxy.mend();
-    case.scrub_with("the next cycle", &options).is("absent");
+    case.scrub_with("the next cycle", &options).ends_as("absent");
     assert_eq!(case.left_of("demo", &container), None);
 }
 
@@ -100,7 +100,7 @@ fn an_account_that_is_not_there_is_told_or_empty() {
     let nobodys = storage.replace(&cloud.user("demo").project_id, &new_id().replace('-', ""));
     let uri = format!("{}/glance_{image}/{image}", nobodys.replace("http://", "swift+http://"));
     let case = Case::of(&cloud, "multi-tenant, no such account", &image, &uri);
-    case.scrub_with("", &service(&cloud, "reseller")).is("absent");
+    case.scrub_with("", &service(&cloud, "reseller")).ends_as("absent");
 }
 
 /// Neither by another host, nor another port, nor another scheme.
@@ -118,7 +118,7 @@ fn no_token_goes_to_where_a_row_wants_it() {
     ] {
         let uri = format!("{origin}{path}/glance_{image}/{image}");
         let case = Case::of(&cloud, "multi-tenant, elsewhere", &image, &uri);
-        case.scrub_with(note, &service(&cloud, "reseller")).is("forbidden").says(&["no token is sent there"]);
+        case.scrub_with(note, &service(&cloud, "reseller")).ends_as("forbidden").says(&["no token is sent there"]);
     }
     assert_eq!(spy.seen().len(), 0);
     // Below another root, and the root itself.
@@ -126,7 +126,7 @@ fn no_token_goes_to_where_a_row_wants_it() {
         let origin = cloud.fact("/swift/keystone").replace("http://", "swift+http://");
         let case =
             Case::of(&cloud, "multi-tenant, no account", &image, &format!("{origin}{path}/glance_{image}/{image}"));
-        case.scrub_with(path, &service(&cloud, "reseller")).is("forbidden").says(&["names no account"]);
+        case.scrub_with(path, &service(&cloud, "reseller")).ends_as("forbidden").says(&["names no account"]);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::support::cases::{PENDING, add_line};
 use crate::support::fault_proxy::{Authority, Fault, FaultProxy};
 
 const DEADLINE: &str = "[scrubber]\nstore_deadline = 6\n";
