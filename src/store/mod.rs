@@ -18,6 +18,7 @@ mod s3;
 mod swift;
 mod unsupported;
 mod vsphere;
+mod xml;
 
 use std::sync::Arc;
 

@@ -11,9 +11,9 @@ use reqwest::{Method, Url};
 use super::endpoint::{Endpoint, NoHostName};
 use super::refusal::Refusal;
 use super::sign::Signer;
-use super::xml::Element;
 use crate::claim::Tenure;
 use crate::store::client::{Client, Order, Reply};
+use crate::store::xml::Element;
 use crate::store::{Answer, Outcome};
 
 /// Requests of one store.
@@ -81,7 +81,7 @@ impl Api {
     /// The document that a server sent; `what` is what was asked for, in words.
     pub(super) async fn document(&self, ask: Ask<'_>, what: &str) -> Result<Element, Failed> {
         let reply = self.send(ask).await?;
-        let Ok(document) = Element::parse(&reply.body) else {
+        let Some(document) = Element::parse(&reply.body) else {
             return Err(Failed::Unanswered(self.garbled(what)));
         };
         // Amazon sends 200 before it knows how a long request ends ("DeleteObjects", "CompleteMultipartUpload").

@@ -71,7 +71,7 @@ impl Bucket {
         let place = self.place(api);
         let what = "say whether it keeps versions";
         match api.document(Ask::get(&self.name, &[("versioning", "")]), what).await {
-            Ok(said) => Ok(match said.text("Status") {
+            Ok(said) => Ok(match said.text_of("Status") {
                 // Also whatever a future may bring.
                 Some(_) => Versioning::Kept,
                 None => Versioning::Never,

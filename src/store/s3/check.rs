@@ -3,7 +3,7 @@
 use super::Ready;
 use super::api::{Ask, Failed};
 use super::bucket;
-use super::xml::Element;
+use crate::store::xml::Element;
 use crate::store::{Answer, Finding, State};
 
 /// Looks at the bucket for new images; locations in others are asked for when their turn comes.
@@ -53,7 +53,7 @@ pub(super) async fn check(ready: &Ready, bucket: &str) -> Vec<Finding> {
 }
 
 fn kept(said: &Element, all_versions: bool) -> &'static str {
-    match (said.text("Status"), all_versions) {
+    match (said.text_of("Status"), all_versions) {
         (None, _) => "it keeps no versions",
         (Some(_), true) => "it keeps versions, and all of an image's go",
         (Some(_), false) => "it keeps versions, and they stay (s3_all_versions = false)",
@@ -63,8 +63,8 @@ fn kept(said: &Element, all_versions: bool) -> &'static str {
 /// Whether a rule that is in force takes current objects away, rather than versions or parts of uploads.
 fn expires(lifecycle: &Element) -> bool {
     lifecycle.all("Rule").any(|rule| {
-        let takes = |expiration: &Element| expiration.text("Days").or(expiration.text("Date")).is_some();
-        rule.text("Status") == Some("Enabled") && rule.all("Expiration").any(takes)
+        let takes = |expiration: &Element| expiration.text_of("Days").or(expiration.text_of("Date")).is_some();
+        rule.text_of("Status") == Some("Enabled") && rule.all("Expiration").any(takes)
     })
 }
 

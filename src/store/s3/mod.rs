@@ -7,7 +7,7 @@
 //!
 //! The way of an image: [`address`] (the URI) → [`bucket`] (what is known of its bucket in this cycle) → [`delete`] →
 //! [`uploads`], and [`remove`] or [`versions`]. Each request goes through [`api`]: [`endpoint`] says where to, [`sign`]
-//! signs it, [`xml`] reads what comes back, and [`refusal`] says what a server's no means.
+//! signs it, [`Element`](super::xml::Element) reads what comes back, and [`refusal`] says what a server's no means.
 //!
 //! S3 answers a delete of what is not there as one of what is. Such an image is `deleted`; whether it was there before
 //! would cost a request for each.
@@ -24,10 +24,10 @@ mod endpoint;
 mod probe;
 mod refusal;
 mod remove;
+mod request;
 mod sign;
 mod uploads;
 mod versions;
-mod xml;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

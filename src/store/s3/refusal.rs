@@ -4,8 +4,8 @@
 //! own words are shown without our keys.
 
 use super::sign::Signer;
-use super::xml::Element;
 use crate::store::client::{Reply, shown};
+use crate::store::xml::Element;
 use crate::store::{Answer, Outcome};
 
 /// A server's no.
@@ -22,7 +22,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn of(reply: &Reply, signer: &Signer) -> Self {
-        let stated = Element::parse(&reply.body).ok().filter(|document| document.name == "Error");
+        let stated = Element::parse(&reply.body).filter(|document| document.name == "Error");
         let mut refusal = stated.map(|error| Self::stated(&error, signer)).unwrap_or_else(Self::unnamed);
         refusal.status = reply.status.as_u16();
         let region = reply.header("x-amz-bucket-region").map(shown);
@@ -32,7 +32,7 @@ impl Refusal {
 
     /// An `Error` element.
     pub(super) fn stated(error: &Element, signer: &Signer) -> Self {
-        let text = |name: &str| error.text(name).map(|text| shown(&signer.without_keys(text)));
+        let text = |name: &str| error.text_of(name).map(|text| shown(&signer.without_keys(text)));
         Self {
             status: 200,
             code: text("Code").unwrap_or_default(),

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::api::{Api, Ask, Failed, a_few_at_once};
 use super::bucket::Bucket;
 use super::refusal::Refusal;
-use super::xml::{self, Element};
+use super::request;
 use crate::claim::Tenure;
 use crate::scrub::Pulse;
 use crate::store::client::Trouble;
+use crate::store::xml::Element;
 use crate::store::{Answer, Outcome};
 
 /// As many as one `DeleteObjects` takes (Amazon S3 API Reference).
@@ -87,12 +88,12 @@ pub(super) async fn remove(call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
 }
 
 fn fits(item: &Item<'_>) -> bool {
-    xml::can_carry(item.key) && item.version.is_none_or(xml::can_carry)
+    request::can_carry(item.key) && item.version.is_none_or(request::can_carry)
 }
 
 /// `None`: the server has no such request.
 async fn remove_batch(call: Call<'_>, items: &[Item<'_>]) -> Option<Vec<Removed>> {
-    let body = xml::delete_request(items.iter().map(|item| (item.key, item.version)));
+    let body = request::delete_request(items.iter().map(|item| (item.key, item.version)));
     let tenures: Vec<_> = items.iter().flat_map(|item| item.tenures).cloned().collect();
     let asked = call.api.document(Ask::delete_many(&call.bucket.name, body, &tenures), "delete objects").await;
     call.beat();
@@ -108,13 +109,13 @@ async fn remove_batch(call: Call<'_>, items: &[Item<'_>]) -> Option<Vec<Removed>
 
 /// Takes a `DeleteResult` apart: what it says of each item.
 fn read(result: &Element, call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
-    let words = result.children().iter().filter(|word| matches!(word.name.as_str(), "Deleted" | "Error"));
+    let words = result.children.iter().filter(|word| matches!(word.name.as_str(), "Deleted" | "Error"));
     let mut said: HashMap<&str, Vec<&Element>> = HashMap::new();
     for word in words {
         if word.name == "Error" && Refusal::stated(word, &call.api.signer).is_throttle() {
             call.api.client.slow_down(None);
         }
-        said.entry(word.text("Key").unwrap_or_default()).or_default().push(word);
+        said.entry(word.text_of("Key").unwrap_or_default()).or_default().push(word);
     }
     let mut asked: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, item) in items.iter().enumerate() {
@@ -124,7 +125,7 @@ fn read(result: &Element, call: Call<'_>, items: &[Item<'_>]) -> Vec<Removed> {
     for (key, mut places) in asked {
         let mut words = said.remove(key).unwrap_or_default();
         places.retain(|&at| {
-            let of_version = |word: &&&Element| word.text("VersionId") == items[at].version;
+            let of_version = |word: &&&Element| word.text_of("VersionId") == items[at].version;
             // Said both ways, it counts as kept.
             let mut exact: Vec<_> = words.iter().filter(of_version).copied().collect();
             exact.sort_by_key(|word| word.name == "Deleted");

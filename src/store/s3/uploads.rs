@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use super::api::{Api, Ask, Failed};
 use super::bucket::Bucket;
 use super::remove::Call;
-use super::xml::Element;
 use crate::claim::Tenure;
+use crate::store::xml::Element;
 use crate::store::{Answer, Outcome};
 
 /// Uploads by key.
@@ -43,7 +43,7 @@ pub(super) async fn list(api: &Api, bucket: &Bucket, remark: impl Fn(String)) ->
             }
         };
         for upload in page.all("Upload") {
-            if let (Some(key), Some(id)) = (upload.text("Key"), upload.text("UploadId")) {
+            if let (Some(key), Some(id)) = (upload.text_of("Key"), upload.text_of("UploadId")) {
                 uploads.entry(key.to_owned()).or_default().push(id.to_owned());
             }
         }
@@ -61,7 +61,7 @@ fn after(page: &Element) -> Option<(String, String)> {
     if !page.says_true("IsTruncated") {
         return None;
     }
-    Some((page.text("NextKeyMarker")?.to_owned(), page.text("NextUploadIdMarker")?.to_owned()))
+    Some((page.text_of("NextKeyMarker")?.to_owned(), page.text_of("NextUploadIdMarker")?.to_owned()))
 }
 
 /// Aborts uploads of one key, and says how many there were.

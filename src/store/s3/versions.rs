@@ -109,19 +109,19 @@ pub(super) async fn find(api: &Api, bucket: &Bucket, key: &str) -> Result<Vec<Ve
         }
         let page = api.document(Ask::get(&bucket.name, &query), WHAT).await?;
         let mut strangers = 0;
-        for entry in page.children().iter().filter(|entry| matches!(entry.name.as_str(), "Version" | "DeleteMarker")) {
-            if entry.text("Key") != Some(key) {
+        for entry in page.children.iter().filter(|entry| matches!(entry.name.as_str(), "Version" | "DeleteMarker")) {
+            if entry.text_of("Key") != Some(key) {
                 strangers += 1;
                 continue;
             }
             versions.push(Version {
-                id: entry.text("VersionId").unwrap_or("null").to_owned(),
+                id: entry.text_of("VersionId").unwrap_or("null").to_owned(),
                 is_marker: entry.name == "DeleteMarker",
-                bytes: entry.text("Size").and_then(|size| size.parse().ok()).unwrap_or_default(),
+                bytes: entry.text_of("Size").and_then(|size| size.parse().ok()).unwrap_or_default(),
             });
         }
         let after = page.says_true("IsTruncated").then(|| {
-            let text = |name| page.text(name).unwrap_or_default().to_owned();
+            let text = |name| page.text_of(name).unwrap_or_default().to_owned();
             (text("NextKeyMarker"), text("NextVersionIdMarker"))
         });
         match after {

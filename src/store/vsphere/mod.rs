@@ -5,7 +5,7 @@
 //! where its datastore was seen to be accessible in a datacenter that was found. Works with several stores, where
 //! glance_store's driver does not (its type is `vmware`, its scheme `vsphere`). Fails by answering, per file.
 //!
-//! The way of a file: [`address`] (the URI) → [`session`] → [`soap`] (the calls, with [`xml`]) → a task, looked at until it
+//! The way of a file: [`address`] (the URI) → [`session`] → [`soap`] (the calls) → a task, looked at until it
 //! has ended; [`answers`] says what a fault means.
 
 mod address;
@@ -13,7 +13,6 @@ mod answers;
 mod check;
 mod session;
 mod soap;
-mod xml;
 
 use std::time::Duration;
 
@@ -25,8 +24,8 @@ use tokio::time::Instant;
 use self::address::{Address, server_of};
 use self::session::Session;
 use self::soap::{Fault, Reference, Task};
-use self::xml::Element;
 use super::client::{Client, Trust};
+use super::xml::Element;
 use super::{Answer, Finding, Outcome, Pace, Probed, Store, Target};
 use crate::catalog::ImageId;
 use crate::claim::Tenure;

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::answers;
 use super::soap::{self, Content, Fault};
-use super::xml::Element;
 use crate::claim::Tenure;
 use crate::store::client::{Client, Order, Reply, Trouble};
+use crate::store::xml::Element;
 use crate::store::{Answer, Outcome};
 
 /// How long a refusal is taken for the last word.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use quick_xml::escape::escape;
 
-use super::xml::Element;
+use crate::store::xml::Element;
 
 /// What every server since 6.5 understands; newer ones keep to it.
 pub(super) const ACTION: &str = "\"urn:vim25/6.5\"";

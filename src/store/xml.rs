@@ -1,11 +1,12 @@
-//! As much of XML as SOAP answers need: a tree of elements by their local names.
+//! As much of XML as the answers of S3 and of SOAP need: a tree of elements by their local names.
 //!
-//! Promises: total, on any bytes; no entity but XML's own five is resolved, and nothing is loaded.
+//! Promises: total, on any bytes, to a bounded depth; no entity but XML's own five is resolved, and nothing is loaded.
+//! Rejected: serde, which wants to know the order of mixed elements, and fails on what a server adds.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// Deeper than any answer of vSphere to what is asked here.
+/// Deeper than any answer to what is asked here.
 const DEEPEST: usize = 64;
 
 /// An element without its namespace.
@@ -32,8 +33,8 @@ impl Element {
                     let done = open.pop()?;
                     open.last_mut()?.children.push(done);
                 }
-                Event::Text(text) => open.last_mut()?.text.push_str(&text),
-                Event::CData(text) => open.last_mut()?.text.push_str(&text),
+                Event::Text(text) => open.last_mut()?.text.push_str(&text.xml10_content()),
+                Event::CData(text) => open.last_mut()?.text.push_str(&text.xml10_content()),
                 Event::GeneralRef(name) => {
                     let reference = format!("&{};", &*name);
                     let resolved = quick_xml::escape::unescape(&reference).ok()?;
@@ -71,6 +72,15 @@ impl Element {
     pub(super) fn words(&self) -> &str {
         self.text.trim()
     }
+
+    /// The text of the first element of this name; `None` also where it is empty.
+    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+        self.child(name).map(|child| child.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn says_true(&self, name: &str) -> bool {
+        self.text_of(name).is_some_and(|text| text.trim() == "true")
+    }
 }
 
 #[cfg(test)]
@@ -95,11 +105,20 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_found_by_the_names_of_their_elements() {
+        let answer = br#"<x:R xmlns:x="u"><!-- a --><D><Key>a&amp;b&#x41;</Key><M>true</M></D><D><Key/></D></x:R>"#;
+        let root = Element::parse(answer).unwrap();
+        let all: Vec<_> = root.all("D").map(|one| (one.text_of("Key"), one.says_true("M"))).collect();
+        assert_eq!(all, [(Some("a&bA"), true), (None, false)]);
+    }
+
+    #[test]
     fn what_is_no_document_is_none() {
         let deep = "<a>".repeat(100);
         for text in ["", "text", "<a>", "</a>", "<a></b>", "<a/><b/>", "<html><br></html>", "<a>&secret;</a>", &deep] {
             assert_eq!(Element::parse(text.as_bytes()), None, "{text}");
         }
+        assert_eq!(Element::parse(b"<a>\xff</a>"), None);
     }
 
     proptest! {
