@@ -32,9 +32,12 @@ pub(super) fn longest_call(store_deadline: Duration, stores: &StoresConfig) -> D
         StoreKind::File(file) => file.timeout.unwrap_or(store_deadline),
         // Once for the connection, and once for the call itself.
         StoreKind::Rbd(_) => store_deadline.max(LEAST_DEADLINE).saturating_mul(2),
-        // Once until the answer begins, and once for a silence in it: Amazon answers DeleteObjects at once, and then works.
-        StoreKind::S3(_) => store_deadline.saturating_mul(2),
-        _ => store_deadline,
+        // Once until the answer begins, and once for a silence in it: Amazon answers DeleteObjects at once, and then works,
+        // and so does Swift with many objects. vSphere is asked for a task, and then how that goes.
+        StoreKind::Swift(_) | StoreKind::S3(_) | StoreKind::Cinder(_) | StoreKind::Vsphere(_) => {
+            store_deadline.saturating_mul(2)
+        }
+        StoreKind::Http | StoreKind::Unsupported(_) => store_deadline,
     };
     stores.stores.iter().map(|store| of_store(&store.kind)).max().unwrap_or(store_deadline)
 }

@@ -83,6 +83,12 @@ fn a_lease_is_longer_than_any_call() {
     refused(&lease(80, 1), ceph, &[place, "80 s (see store_deadline)"]);
     assert!(read(&lease(81, 1), ceph).is_ok());
     refused(&lease(120, 60), ceph, &[place, "120 s (see store_deadline)"]);
+    // Over HTTP, once until the answer begins and once within it.
+    for kind in ["swift", "s3", "cinder", "vmware"] {
+        let store = format!("[glance_store]\nstores = file,{kind}\n");
+        refused(&lease(120, 60), &store, &[place, "120 s (see store_deadline)"]);
+        assert!(read(&lease(121, 60), &store).is_ok(), "{kind}");
+    }
     // A file store may have a deadline of its own.
     refused(&lease(60, 1), "[glance_store]\nstores = file\nfilesystem_store_timeout = 60\n", &[place]);
 }
