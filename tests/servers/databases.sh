@@ -14,8 +14,9 @@ make_data_directories() {
     chown -R postgres: "$run/postgres"
   fi
   become mysql
+  # A MariaDB that starts clears its temporary directory of the others' tables: each has one of its own.
   "${as[@]}" mariadb-install-db --no-defaults --datadir="$run/mariadb/data" --skip-test-db \
-    --auth-root-authentication-method=normal &
+    --auth-root-authentication-method=normal --tmpdir="$run/mariadb" &
   become postgres
   "${as[@]}" "$postgres_bin/initdb" -D "$run/postgres/data" -U scrubber --pwfile="$run/postgres/password" \
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync || return

@@ -27,12 +27,13 @@ impl PrivateServer {
         if rustix::process::geteuid().is_root() {
             succeed(Command::new("chown").arg(user(engine)).arg(server.directory.path()));
         }
-        let data = server.data();
+        let (data, directory) = (server.data(), server.directory.path().display().to_string());
         succeed(&mut match engine {
             Engine::Mariadb => {
                 let mut command = server.command("mariadb-install-db");
                 command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-                command.arg(format!("--datadir={data}"));
+                // A MariaDB that starts clears its temporary directory of the others' tables: each has one of its own.
+                command.arg(format!("--datadir={data}")).arg(format!("--tmpdir={directory}"));
                 command
             }
             _ => {
@@ -68,6 +69,7 @@ impl PrivateServer {
                 command.args(["--character-set-server=utf8mb3", "--innodb-buffer-pool-size=32M"]);
                 command.arg(format!("--datadir={data}")).arg(format!("--socket={directory}/socket"));
                 command.arg(format!("--port={port}")).arg(format!("--init-file={}", init.display()));
+                command.arg(format!("--tmpdir={directory}"));
                 command
             }
             _ => {

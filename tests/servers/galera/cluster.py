@@ -56,7 +56,9 @@ class Cluster:
         # Node 2 gets everything from node 1.
         made = subprocess.run(as_mysql("mariadb-install-db", "--no-defaults", "--datadir=" + self.nodes["1"].path("data"),
                                 "--skip-test-db", "--auth-root-authentication-method=normal",
-                                "--extra-file=" + self.path("root.sql"), "--innodb-log-file-size=10M"),
+                                "--extra-file=" + self.path("root.sql"), "--innodb-log-file-size=10M",
+                                # A MariaDB that starts clears its temporary directory of the others' tables.
+                                "--tmpdir=" + self.nodes["1"].dir),
                        stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if made.returncode:
             raise SystemExit(made.stdout + made.stderr)
