@@ -109,6 +109,6 @@ fn assert_shows_no_secret(cloud: &Cloud, run: &Finished) {
     let mut secrets: Vec<String> = users.iter().map(|name| cloud.user(name).password).collect();
     secrets.push(cloud.application_credential("swift").1);
     secrets.push(cloud.fact("/swift/users/test:tester"));
-    secrets.extend(["wr0ng-passw0rd", "gAAAA"].map(str::to_owned)); // what all of Keystone's tokens begin with
+    secrets.extend(["wr0ng-passw0rd", "gAAAAA"].map(str::to_owned)); // what all of Keystone's tokens begin with
     assert_shows_none(secrets, run);
 }
