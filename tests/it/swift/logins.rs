@@ -47,7 +47,7 @@ fn accounts_of_a_file_are_found_by_their_name() {
     let case =
         Case::of(&cloud, "swift+config, one account incomplete", &image, &format!("swift+config://ref2/{bin}/{image}"));
     let file = accounts(&case, &format!("[broken]\nuser = a:b\nauth_address = http://k\n{both}"));
-    case.scrub_with("", &file).ends_as("deleted").says(&["account broken is left out: key is not set"]);
+    case.scrub_with("", &file).ends_as("deleted").remarks("account broken is left out: key is not set");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn segments_without_their_manifest_are_found() {
     let path = format!("/{bin}/{}", case.image);
     cloud.call("swift.request", json!({"method": "DELETE", "path": path}));
     assert_eq!(case.left(&bin).unwrap(), ["-00001", "-00002"]);
-    case.scrub("").ends_as("deleted").says(&["2 segments were not"]);
+    case.scrub("").ends_as("deleted").remarks("2 segments were not");
     case.is_gone_from(&bin);
 }
 
@@ -154,7 +154,7 @@ fn a_container_that_keeps_versions_is_mentioned() {
     let versioned = json!({"container": bin, "headers": {"X-Versions-Enabled": "true"}});
     cloud.call("swift.make_container", versioned);
     let case = Case::stored(&cloud, "container with versions", &bin, 1000);
-    case.scrub("").ends_as("deleted").says(&["keeps older versions"]);
+    case.scrub("").ends_as("deleted").remarks("keeps older versions");
     case.is_gone_from(&bin);
 }
 

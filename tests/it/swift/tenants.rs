@@ -55,7 +55,7 @@ fn a_container_that_is_not_empty_stays_and_one_that_is_goes_with_nothing_in_it()
     let reseller = service(&cloud, "reseller");
     let (case, container) = stored(&cloud, "multi-tenant, container not empty", 1000);
     cloud.call("swift.put", json!({"object": "extra", "container": container, "user": "demo"}));
-    case.scrub_with("", &reseller).ends_as("deleted").says(&["stays: it is not empty"]);
+    case.scrub_with("", &reseller).ends_as("deleted").remarks("stays: it is not empty");
     assert_eq!(cloud.texts("swift.objects", json!({"container": container, "user": "demo"})), ["extra"]);
 
     let (case, container) = stored(&cloud, "multi-tenant, object gone", 1000);
