@@ -90,10 +90,7 @@ fn rbd(rest: &str) -> Shape {
 
 fn cinder(rest: &str) -> Shape {
     let volume = rest.rsplit('/').next().unwrap_or(rest);
-    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    let is_uuid = volume.len() == 36
-        && volume.bytes().enumerate().all(|(at, b)| if matches!(at, 8 | 13 | 18 | 23) { b == b'-' } else { hex(b) });
-    require(is_uuid, "it does not end in a volume id (a UUID in lower case)")
+    require(is_uuid(volume), "it does not end in a volume id (a UUID in lower case)")
 }
 
 fn vsphere(rest: &str) -> Shape {
@@ -104,6 +101,15 @@ fn vsphere(rest: &str) -> Shape {
     let given =
         |name: &str| query.split('&').any(|pair| pair.split_once('=').is_some_and(|(k, v)| k == name && !v.is_empty()));
     require(given("dsName") && given("dcPath"), "it lacks dsName or dcPath")
+}
+
+/// Whether this is a UUID in lower case, as Glance and Cinder make their ids.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 /// `text` with its percent-escapes resolved; `None` where one is wrong, or names a NUL or no UTF-8.

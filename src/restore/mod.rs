@@ -147,14 +147,11 @@ impl Restorer<'_> {
         crash::point(Point::RestoreAfterClaim);
         let done = tokio::select! {
             seen = self.look_again(id, fate, &held) => match seen {
-                Ok(account) if account.refusal.is_none() => {
-                    let done = self.commit(account, &held).await;
-                    if done.is_err() && held.is_kept_elsewhere() {
-                        // It may take effect yet, and nothing but time keeps scrubbers away from that: the claims lapse.
-                        return done;
-                    }
-                    done
-                }
+                Ok(account) if account.refusal.is_none() => match self.commit(account, &held).await {
+                    // It may take effect yet, and nothing but time keeps scrubbers away from that: the claims lapse.
+                    Err(failure) if held.is_kept_elsewhere() => return Err(failure),
+                    done => done,
+                },
                 other => other.map_err(Failure::from),
             },
             () = stop.cancelled() => Err(Failure::Interrupted),

@@ -4,6 +4,8 @@
 //! the volume is what stands behind the last `/`. The driver ignores what stands before it; here it is kept, since it may
 //! contradict the row.
 
+use crate::location::shape::is_uuid;
+
 /// Which volume it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
@@ -21,15 +23,6 @@ impl Address {
         let store = store.filter(|store| !store.is_empty()).map(str::to_owned);
         is_uuid(volume).then(|| Self { store, volume: volume.to_owned() })
     }
-}
-
-/// As Python writes UUIDs: nothing else may get into the path of a request.
-pub(super) fn is_uuid(text: &str) -> bool {
-    let fits = |(at, byte): (usize, u8)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-    };
-    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 #[cfg(test)]

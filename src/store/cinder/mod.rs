@@ -376,6 +376,3 @@ impl Store for CinderStore {
         self.findings().await
     }
 }
-
-#[cfg(test)]
-mod tests;

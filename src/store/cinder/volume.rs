@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::address::is_uuid;
+use crate::location::shape::is_uuid;
 use crate::observe::text::harmless;
 
 /// A volume as Cinder shows it.

@@ -8,7 +8,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::config::{SwiftName, project_and_user};
-use crate::location::shape::percent_decode;
+use crate::location::shape::{is_uuid, percent_decode};
 use crate::location::{Location, Scheme};
 
 /// An object, and whose account it lies in.
@@ -63,7 +63,7 @@ impl Address {
     /// Whether the container is the image's own: `<container>_<image id>` (`swift_store_multi_tenant`).
     pub(super) fn container_is_the_images(&self) -> bool {
         let named = || self.container.strip_suffix(&self.object).is_some_and(|head| head.ends_with('_'));
-        matches!(self.by, By::Storage(_)) && is_image_id(&self.object) && named()
+        matches!(self.by, By::Storage(_)) && is_uuid(&self.object) && named()
     }
 }
 
@@ -94,13 +94,6 @@ fn url(scheme: Scheme, rest: &str) -> Result<Url, &'static str> {
 /// What is wrong with it.
 pub(super) fn project_and_name(user: &str) -> Result<(SwiftName, SwiftName), &'static str> {
     project_and_user(user).ok_or("its user is not PROJECT:USER")
-}
-
-/// Whether this is a UUID in lower case, as Glance makes them: a name that nothing else has.
-pub(super) fn is_image_id(text: &str) -> bool {
-    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, b)| if matches!(at, 8 | 13 | 18 | 23) { b == b'-' } else { hex(b) })
 }
 
 /// `host:port`, the same for every spelling of a URL; without the path, as `/v2.0` and `/v3` are the same Keystone.

@@ -3,10 +3,10 @@
 //! A look first: what lies under the image's name decides how it goes. What is not there counts as absent only when its
 //! container is proven; segments that an earlier delete left without their manifest are looked for then.
 
-use super::address::is_image_id;
 use super::dlo::Segments;
 use super::object::{self, Look, Sure};
 use super::{Opened, SwiftStore, container, slo};
+use crate::location::shape::is_uuid;
 use crate::scrub::Approved;
 use crate::store::{Answer, Outcome};
 
@@ -65,7 +65,7 @@ impl SwiftStore {
         if self.container_went(opened).await? {
             return Ok(Answer::plain(Outcome::Absent));
         }
-        if !is_image_id(object) {
+        if !is_uuid(object) {
             return Ok(Answer::plain(Outcome::Absent));
         }
         let segments = Segments::of_glance(container, object);

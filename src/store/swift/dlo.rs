@@ -6,10 +6,9 @@
 //! whole container) may take other images' data, and is left for somebody to look at.
 
 use super::accounts::Account;
-use super::address::is_image_id;
 use super::bulk::{Features, Name, Tally, delete_all};
 use super::listing::page;
-use crate::location::shape::percent_decode;
+use crate::location::shape::{is_uuid, percent_decode};
 use crate::observe::text::harmless;
 use crate::scrub::Approved;
 use crate::store::{Answer, Outcome};
@@ -28,14 +27,14 @@ impl Segments {
     /// `failed`: it cannot be relied on.
     pub(super) fn of_manifest(manifest: &str, container: &str, object: &str) -> Result<Self, Answer> {
         let own = Self::of_glance(container, object);
-        if manifest == format!("{}/{}", own.container, own.prefix) && is_image_id(object) {
+        if manifest == format!("{}/{}", own.container, own.prefix) && is_uuid(object) {
             return Ok(own); // Raw: glance_store does not quote it.
         }
         let decoded = percent_decode(manifest);
         let parts = decoded.as_deref().and_then(|decoded| decoded.trim_start_matches('/').split_once('/'));
         // `<id>-` by Glance; `<id>/<time>/<size>/` by the swift client, into whatever container.
         let is_own = |prefix: &str| {
-            prefix.strip_prefix(object).is_some_and(|rest| rest.starts_with(['-', '/'])) && is_image_id(object)
+            prefix.strip_prefix(object).is_some_and(|rest| rest.starts_with(['-', '/'])) && is_uuid(object)
         };
         match parts {
             Some((container, prefix)) if is_own(prefix) => {

@@ -1,10 +1,10 @@
 //! What deleting would meet, for a dry run and for a restore. Changes nothing.
 
-use super::address::is_image_id;
 use super::dlo::Segments;
 use super::object::{self, Look, Sure};
 use super::{SwiftStore, slo};
 use crate::location::Location;
+use crate::location::shape::is_uuid;
 use crate::store::{Answer, Outcome, Probed};
 
 impl SwiftStore {
@@ -24,7 +24,7 @@ impl SwiftStore {
                 Ok(Probed { answer, stored: bytes, length: bytes, missing: None })
             }
             Look::Missing => {
-                if self.container_went(&opened).await? || !is_image_id(object) {
+                if self.container_went(&opened).await? || !is_uuid(object) {
                     return Ok(Answer::plain(Outcome::Absent).into());
                 }
                 match Segments::of_glance(container, object).count(account).await? {

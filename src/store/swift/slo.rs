@@ -11,9 +11,9 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 
 use super::accounts::Account;
-use super::address::is_image_id;
 use super::bulk::{Features, Name, Tally, delete_all, read_report};
 use super::object::{self, Look, Sure, object_url};
+use crate::location::shape::is_uuid;
 use crate::observe::text::harmless;
 use crate::scrub::Approved;
 use crate::store::client::Order;
@@ -116,7 +116,7 @@ fn sort(lines: Vec<Line>, object: &str) -> Result<Parts, Answer> {
 
 /// Whether a part of the name begins with the id of an image that is not this one.
 fn bears_another_id(segment: &str, object: &str) -> bool {
-    segment.split('/').filter_map(|part| part.get(..36)).any(|head| is_image_id(head) && head != object)
+    segment.split('/').filter_map(|part| part.get(..36)).any(|head| is_uuid(head) && head != object)
 }
 
 /// `?multipart-manifest=delete`: the manifest with all that it lists.

@@ -1,1 +1,0 @@
-//! Against a listener that plays Cinder, for what a real one does not show.
